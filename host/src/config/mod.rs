@@ -1,0 +1,314 @@
+//! Text in, [`Config`] out. A `Config` in hand is proof that the text was sound: names are unique,
+//! what is referred to exists, addresses parse, values are in range. What only loading can show (a
+//! plugin that does not compile, a name that does not resolve) is found later, by `proxy`.
+//!
+//! Knows nothing of sockets or wasm.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::model::{BackendName, FrontendName, ServerName};
+
+/// A checked configuration file.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub file: PathBuf,
+    pub process: Process,
+    pub logs: Vec<LogTarget>,
+    pub maps: Vec<MapFile>,
+    pub frontends: Vec<Frontend>,
+    pub backends: Vec<Backend>,
+    /// Things that are allowed but probably not meant, ready to be shown.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// `None`: one per CPU.
+    pub workers: Option<usize>,
+    /// Client connections over all frontends; more wait in the kernel's backlog.
+    pub max_connections: usize,
+    /// How long exchanges may go on after SIGTERM.
+    pub drain_timeout: Duration,
+    /// Watch the config, plugins and maps for changes.
+    pub watch: bool,
+    /// Where compiled plugins are kept; `None`: the user's cache folder.
+    pub code_cache: Option<PathBuf>,
+    pub admin: Option<Address>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTarget {
+    pub to: LogSink,
+    pub format: LogFormat,
+    pub facility: Facility,
+    /// The least severe level that is written here. An access-log line is `Info`.
+    pub level: LogLevel,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogSink {
+    Stdout,
+    Stderr,
+    File(PathBuf),
+    /// Unix datagram socket such as /dev/log.
+    SyslogUnix(PathBuf),
+    SyslogUdp(SocketAddr),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// HAProxy's `option httplog` line.
+    HttpLog,
+    Json,
+}
+
+/// Syslog facility number (kern 0 .. local7 23).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facility(pub u8);
+
+/// Syslog severities, most severe first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Emerg,
+    Alert,
+    Crit,
+    Err,
+    Warning,
+    Notice,
+    Info,
+    Debug,
+}
+
+/// A file of keys and values that plugins may be granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapFile {
+    pub name: String,
+    pub file: PathBuf,
+    pub matching: MapMatch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapMatch {
+    Exact,
+    Prefix,
+    Cidr,
+}
+
+#[derive(Debug, Clone)]
+pub struct Frontend {
+    pub name: FrontendName,
+    pub bind: Vec<Address>,
+    pub default_backend: Option<BackendName>,
+    pub max_connections: Option<usize>,
+    pub filters: Vec<PluginUse>,
+    pub forwarded_for: Option<ForwardedFor>,
+    /// Whether a connection that brought no byte gets a log line.
+    pub log_empty_connections: bool,
+    /// Header and answer: the name under which the request id is forwarded to servers, if at all.
+    pub request_id_header: Option<String>,
+    pub timeouts: ClientTimeouts,
+    pub limits: Limits,
+    pub error_pages: ErrorPages,
+}
+
+/// A socket to listen on or connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// In a frontend port 0 lets the system choose.
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+    /// An inherited listening descriptor, `fd@N`; frontends only.
+    Inherited(i32),
+    /// A host name to resolve when the configuration is loaded; servers only.
+    Name {
+        host: String,
+        port: u16,
+    },
+    /// The port the client connected to, at this address; servers only.
+    ClientPort(IpAddr),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardedFor {
+    /// Default `X-Forwarded-For`.
+    pub header: String,
+    /// Clients in these networks are not added.
+    pub except: Vec<Network>,
+}
+
+/// An address and the number of leading bits that count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientTimeouts {
+    /// Silence of the client while it should send or take a body.
+    pub client: Duration,
+    /// From the first byte of a request to the end of its head.
+    pub http_request: Duration,
+    /// Between an answer and the next request.
+    pub http_keep_alive: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Request line and fields together; also what a server's head may take.
+    pub header_bytes: usize,
+    pub header_count: usize,
+    pub uri_length: usize,
+    /// Of a request body; `None`: no limit.
+    pub body: Option<u64>,
+}
+
+/// Whole HTTP answers read from files, by status; made when the config is loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ErrorPages(pub BTreeMap<u16, Arc<ErrorPage>>);
+
+/// A parsed error file: either a whole HTTP answer (`HTTP/1.x ...` first, as HAProxy's) or a bare
+/// body, which gets `content-type: text/html`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorPage {
+    pub status: u16,
+    pub reason: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// A plugin as one frontend or backend uses it.
+#[derive(Debug, Clone)]
+pub struct PluginUse {
+    pub source: PluginSource,
+    /// The plugin's config as JSON text; `{}` if none was given.
+    pub config: String,
+    /// Where each part of the plugin's config stands in the file, for errors that the plugin or its
+    /// schema find later.
+    pub places: ConfigPlaces,
+    pub grants: Grants,
+    pub on_failure: OnFailure,
+    /// Of one call.
+    pub deadline: Duration,
+    /// Of one instance, in bytes.
+    pub memory: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PluginSource {
+    /// One of those that Weir ships, by its bare name.
+    Bundled(String),
+    /// A `.wasm` file; relative paths start at the config file's folder.
+    File(PathBuf),
+}
+
+/// What a plugin may import besides `log`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    pub clock: bool,
+    pub random: bool,
+    /// Names of `[[map]]`s.
+    pub maps: Vec<String>,
+}
+
+/// What a filter's failure means for the request. Balancers and persistence have no such choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    Deny,
+    Skip,
+}
+
+#[derive(Debug, Clone)]
+pub struct Backend {
+    pub name: BackendName,
+    pub balancer: PluginUse,
+    pub persistence: Option<PluginUse>,
+    pub servers: Vec<Server>,
+    pub check: Option<Check>,
+    pub timeouts: ServerTimeouts,
+    /// How often a request that reached no server is tried again.
+    pub retries: u32,
+    /// When a retry may go to another server.
+    pub redispatch: Redispatch,
+    pub pool: Pool,
+    pub error_pages: ErrorPages,
+    /// Exchanges that may wait for a free place on a server, over the whole backend.
+    pub max_queue: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redispatch {
+    Never,
+    /// Only the last retry; HAProxy's `option redispatch`.
+    LastRetry,
+    Always,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Idle connections kept per server and worker.
+    pub max_idle: usize,
+    pub idle_timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerTimeouts {
+    pub connect: Duration,
+    /// Silence of the server while it should answer.
+    pub server: Duration,
+    /// Waiting for a free place on a server.
+    pub queue: Duration,
+    /// Silence in both directions after an upgrade.
+    pub tunnel: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub name: ServerName,
+    pub address: Address,
+    /// Stable identity for consistent hashing: `id`, else the position from 1.
+    pub id: u32,
+    /// 0 to 256; 0 gets no new clients but serves those who are bound to it.
+    pub weight: u32,
+    pub max_connections: Option<u32>,
+    /// What persistence plugins call it; default its name.
+    pub persistence_key: String,
+    /// The backend's check with this server's changes; `None`: not checked, always up.
+    pub check: Option<Check>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub kind: CheckKind,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub fall: u32,
+    pub rise: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckKind {
+    Tcp,
+    Http {
+        method: String,
+        path: String,
+        host: Option<String>,
+        /// Inclusive ranges.
+        expect: Vec<(u16, u16)>,
+    },
+}
+
+/// Byte offsets of a plugin's config in the file it came from, by JSON pointer.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigPlaces {
+    pub file: PathBuf,
+    pub source: Arc<str>,
+    /// JSON pointer (`/rule/0/when`) → byte range in `source`. The empty pointer is the whole.
+    pub spans: BTreeMap<String, std::ops::Range<usize>>,
+}

@@ -1,0 +1,16 @@
+//! The Weir proxy as a library. Folders are floors: a file uses floors below its own, never above.
+//!
+//! ```text
+//! 6  main, cli
+//! 5  proxy, admin
+//! 4  frontend
+//! 3  backend | plugin
+//! 2  net | http | telemetry
+//! 1  config
+//! 0  model
+//! ```
+
+pub mod config;
+pub mod http;
+pub mod model;
+pub mod plugin;

@@ -1,0 +1,79 @@
+//! What plugins are told and what they answer, in the proxy's own terms.
+//!
+//! The contract's generated types stop in `plugin/`; everything above sees these.
+
+/// A header field as a plugin named it. Not yet checked: `http` refuses what must not be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    pub name: String,
+    pub value: String,
+}
+
+/// A change that a plugin asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
+    SetHeader(Header),
+    AddHeader(Header),
+    RemoveHeader(String),
+    SetPath(String),
+    SetQuery(String),
+    SetMethod(String),
+    SetStatus(u16),
+    SetVar(Header),
+}
+
+/// An answer that a plugin gives in place of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<Header>,
+    pub body: Vec<u8>,
+}
+
+/// What a request filter says should happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Pass,
+    /// Position in the list of backends that the plugin named when it was configured. Already checked
+    /// to be within that list.
+    UseBackend(usize),
+    Reply(Reply),
+    /// The proxy's own error page for this status. Already checked to be 200 to 599.
+    Deny(u16),
+}
+
+/// A request filter's whole answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub verdict: Verdict,
+    pub edits: Vec<Edit>,
+    pub response_edits: Vec<Edit>,
+}
+
+/// A persistence plugin's memory of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The persistence key of the server that the client had.
+    pub server: Option<String>,
+    pub edits: Vec<Edit>,
+}
+
+/// A server as a balancer sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub name: String,
+    pub id: u32,
+    pub weight: u32,
+    /// Exchanges it takes at a time; 0 is no limit.
+    pub limit: u32,
+}
+
+/// How an exchange with a server ended, for balancers that learn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Success,
+    ConnectFailed,
+    TimedOut,
+    ServerError,
+    Aborted,
+}

@@ -1,0 +1,214 @@
+//! Facts about an exchange that a plugin can ask for, by the names the contract gives them.
+
+use std::{fmt, str::FromStr};
+
+/// A hook of a plugin; each has its own list of inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hook {
+    OnRequest,
+    OnResponse,
+    Pick,
+    Lookup,
+    Assigned,
+}
+
+impl Hook {
+    pub const ALL: [Self; 5] = [
+        Self::OnRequest,
+        Self::OnResponse,
+        Self::Pick,
+        Self::Lookup,
+        Self::Assigned,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OnRequest => "on-request",
+            Self::OnResponse => "on-response",
+            Self::Pick => "pick",
+            Self::Lookup => "lookup",
+            Self::Assigned => "assigned",
+        }
+    }
+
+    /// Whether a response exists when the hook runs.
+    pub fn sees_response(self) -> bool {
+        matches!(self, Self::OnResponse | Self::Assigned)
+    }
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One declared input. Header names are kept in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Input {
+    Method,
+    /// The path with percent-encoded unreserved characters decoded and dot segments removed.
+    Path,
+    /// The path as the client sent it.
+    RawPath,
+    /// Without `?`; none if there is no `?`.
+    Query,
+    /// The first parameter of that name, percent-decoded.
+    QueryParam(String),
+    /// In lower case, without port.
+    Host,
+    Scheme,
+    /// `HTTP/1.0`, `HTTP/1.1`.
+    Version,
+    ClientAddress,
+    ClientPort,
+    ListenerAddress,
+    ListenerPort,
+    /// The last field of that name.
+    Header(String),
+    /// All fields of that name, joined with `, `.
+    HeaderAll(String),
+    Cookie(String),
+    Var(String),
+    FrontendName,
+    BackendName,
+    RequestId,
+    Status,
+    ResponseHeader(String),
+    ResponseHeaderAll(String),
+}
+
+/// A plugin asked for a fact that this version of Weir does not offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownInput(pub String);
+
+impl fmt::Display for UnknownInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no input named `{}`", self.0)
+    }
+}
+
+impl std::error::Error for UnknownInput {}
+
+impl Input {
+    /// Whether the fact exists only once a server has answered.
+    pub fn is_of_response(&self) -> bool {
+        matches!(
+            self,
+            Self::Status | Self::ResponseHeader(_) | Self::ResponseHeaderAll(_)
+        )
+    }
+}
+
+impl FromStr for Input {
+    type Err = UnknownInput;
+
+    fn from_str(text: &str) -> Result<Self, UnknownInput> {
+        let unknown = || UnknownInput(text.to_owned());
+        let Some((kind, rest)) = text.split_once('(') else {
+            return Ok(match text {
+                "method" => Self::Method,
+                "path" => Self::Path,
+                "raw-path" => Self::RawPath,
+                "query" => Self::Query,
+                "host" => Self::Host,
+                "scheme" => Self::Scheme,
+                "version" => Self::Version,
+                "client-address" => Self::ClientAddress,
+                "client-port" => Self::ClientPort,
+                "listener-address" => Self::ListenerAddress,
+                "listener-port" => Self::ListenerPort,
+                "frontend-name" => Self::FrontendName,
+                "backend-name" => Self::BackendName,
+                "request-id" => Self::RequestId,
+                "status" => Self::Status,
+                _ => return Err(unknown()),
+            });
+        };
+        let name = rest
+            .strip_suffix(')')
+            .filter(|n| !n.is_empty())
+            .ok_or_else(unknown)?;
+        Ok(match kind {
+            "query-param" => Self::QueryParam(name.to_owned()),
+            "header" => Self::Header(name.to_ascii_lowercase()),
+            "header-all" => Self::HeaderAll(name.to_ascii_lowercase()),
+            "cookie" => Self::Cookie(name.to_owned()),
+            "var" => Self::Var(name.to_owned()),
+            "response-header" => Self::ResponseHeader(name.to_ascii_lowercase()),
+            "response-header-all" => Self::ResponseHeaderAll(name.to_ascii_lowercase()),
+            _ => return Err(unknown()),
+        })
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method => f.write_str("method"),
+            Self::Path => f.write_str("path"),
+            Self::RawPath => f.write_str("raw-path"),
+            Self::Query => f.write_str("query"),
+            Self::QueryParam(name) => write!(f, "query-param({name})"),
+            Self::Host => f.write_str("host"),
+            Self::Scheme => f.write_str("scheme"),
+            Self::Version => f.write_str("version"),
+            Self::ClientAddress => f.write_str("client-address"),
+            Self::ClientPort => f.write_str("client-port"),
+            Self::ListenerAddress => f.write_str("listener-address"),
+            Self::ListenerPort => f.write_str("listener-port"),
+            Self::Header(name) => write!(f, "header({name})"),
+            Self::HeaderAll(name) => write!(f, "header-all({name})"),
+            Self::Cookie(name) => write!(f, "cookie({name})"),
+            Self::Var(name) => write!(f, "var({name})"),
+            Self::FrontendName => f.write_str("frontend-name"),
+            Self::BackendName => f.write_str("backend-name"),
+            Self::RequestId => f.write_str("request-id"),
+            Self::Status => f.write_str("status"),
+            Self::ResponseHeader(name) => write!(f, "response-header({name})"),
+            Self::ResponseHeaderAll(name) => write!(f, "response-header-all({name})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_input_prints_the_name_it_is_read_from() {
+        for text in [
+            "method",
+            "path",
+            "raw-path",
+            "query",
+            "query-param(Id)",
+            "host",
+            "scheme",
+            "version",
+            "client-address",
+            "client-port",
+            "listener-address",
+            "listener-port",
+            "header(x-api)",
+            "header-all(accept)",
+            "cookie(SID)",
+            "var(user)",
+            "frontend-name",
+            "backend-name",
+            "request-id",
+            "status",
+            "response-header(etag)",
+            "response-header-all(vary)",
+        ] {
+            assert_eq!(text.parse::<Input>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_offered_is_said_back() {
+        for text in ["", "header", "header()", "header(x", "tls-sni", "Method"] {
+            assert_eq!(text.parse::<Input>(), Err(UnknownInput(text.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The only folder that knows wasmtime: loads components, checks them, calls them, survives them.
