@@ -19,6 +19,10 @@ pub enum Edit {
     SetQuery(String),
     SetMethod(String),
     SetStatus(u16),
+    /// Cookies of that name leave the Cookie fields of a request, or Set-Cookie fields a response.
+    RemoveCookie(String),
+    /// Cookies of that name get another value where they are; none is added.
+    SetCookieValue(Header),
     SetVar(Header),
 }
 

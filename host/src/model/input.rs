@@ -76,6 +76,8 @@ pub enum Input {
     Status,
     ResponseHeader(String),
     ResponseHeaderAll(String),
+    /// The value in the first Set-Cookie field of that name.
+    ResponseCookie(String),
 }
 
 /// A plugin asked for a fact that this version of Weir does not offer.
@@ -95,7 +97,10 @@ impl Input {
     pub fn is_of_response(&self) -> bool {
         matches!(
             self,
-            Self::Status | Self::ResponseHeader(_) | Self::ResponseHeaderAll(_)
+            Self::Status
+                | Self::ResponseHeader(_)
+                | Self::ResponseHeaderAll(_)
+                | Self::ResponseCookie(_)
         )
     }
 }
@@ -137,6 +142,7 @@ impl FromStr for Input {
             "var" => Self::Var(name.to_owned()),
             "response-header" => Self::ResponseHeader(name.to_ascii_lowercase()),
             "response-header-all" => Self::ResponseHeaderAll(name.to_ascii_lowercase()),
+            "response-cookie" => Self::ResponseCookie(name.to_owned()),
             _ => return Err(unknown()),
         })
     }
@@ -167,6 +173,7 @@ impl fmt::Display for Input {
             Self::Status => f.write_str("status"),
             Self::ResponseHeader(name) => write!(f, "response-header({name})"),
             Self::ResponseHeaderAll(name) => write!(f, "response-header-all({name})"),
+            Self::ResponseCookie(name) => write!(f, "response-cookie({name})"),
         }
     }
 }
@@ -200,6 +207,7 @@ mod tests {
             "status",
             "response-header(etag)",
             "response-header-all(vary)",
+            "response-cookie(SID)",
         ] {
             assert_eq!(text.parse::<Input>().unwrap().to_string(), text);
         }
