@@ -1,6 +1,6 @@
 //! Core module in, component out.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use wit_component::ComponentEncoder;
 
 /// The custom sections by which the SDK tells `wit-component` the world of a module.
@@ -9,14 +9,8 @@ const WORLD_SECTION: &[u8] = b"component-type";
 /// Makes a validated component of a module built with the SDK.
 ///
 /// Fails if the module imports anything but Weir's own interfaces (guests get no WASI: what a plugin
-/// may reach is granted by name) or if it exports no role.
+/// may reach is granted by name) or does not fit the world it names.
 pub fn from_module(module: &[u8]) -> Result<Vec<u8>> {
-    ensure!(
-        module
-            .windows(WORLD_SECTION.len())
-            .any(|window| window == WORLD_SECTION),
-        "the module names no world; does its lib.rs call `weir_sdk::export!`?"
-    );
     refuse_foreign_imports(module)?;
     let mut encoder = ComponentEncoder::default();
     encoder.validate(true);
@@ -25,6 +19,13 @@ pub fn from_module(module: &[u8]) -> Result<Vec<u8>> {
         .context("the module does not fit the world it names")?
         .encode()
         .context("cannot make a component of the module")
+}
+
+/// Whether the module was built with the SDK's export macro.
+pub fn names_world(module: &[u8]) -> bool {
+    module
+        .windows(WORLD_SECTION.len())
+        .any(|window| window == WORLD_SECTION)
 }
 
 fn refuse_foreign_imports(module: &[u8]) -> Result<()> {
