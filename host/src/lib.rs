@@ -10,7 +10,9 @@
 //! 0  model
 //! ```
 
+pub mod backend;
 pub mod config;
 pub mod http;
 pub mod model;
+pub mod net;
 pub mod plugin;

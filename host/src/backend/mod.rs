@@ -1,0 +1,14 @@
+//! Servers: their addresses, health, places and connections. Pure mechanism: who gets a request is
+//! decided elsewhere, and this folder does not know that plugins exist.
+
+mod connect;
+mod health;
+mod pool;
+mod queue;
+mod server;
+
+pub use connect::{ConnectError, connect};
+pub use health::{CheckEvent, CheckFailure, Health, Transition, watch};
+pub use pool::{Pool, PoolKey};
+pub use queue::QueueError;
+pub use server::{BackendState, Place, Server, ServerAddress, ServerState};

@@ -1,0 +1,316 @@
+//! Listening sockets: binding, inheriting, and one accept queue per worker.
+
+use std::{
+    fmt, fs, io,
+    net::{SocketAddr, TcpListener as StdTcpListener},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::FileTypeExt, net::UnixListener as StdUnixListener},
+    },
+    path::PathBuf,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::{PeerAddress, Stream};
+use crate::config::Address;
+
+/// Connections that may wait to be accepted, per listener and worker.
+const BACKLOG: i32 = 4096;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("cannot listen on {address}")]
+    Bind { address: String, source: io::Error },
+    #[error("{path} exists and is not a socket, so it is not replaced")]
+    NotASocket { path: String },
+    #[error("{path} is a socket that another program listens on")]
+    SocketInUse { path: String },
+    #[error("descriptor {fd} was not handed to this process")]
+    NotInherited { fd: i32, source: io::Error },
+    #[error("descriptor {fd} is not a listening stream socket")]
+    NotListening { fd: i32 },
+    #[error("{address} is not an address to listen on")]
+    NotLocal { address: String },
+}
+
+/// Names a listening socket for as long as the process has it, over all generations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(pub usize);
+
+/// Where a listener can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BoundAddress {
+    Ip(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl fmt::Display for BoundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Bound sockets of one address, one for each worker.
+///
+/// TCP sockets share the port by SO_REUSEPORT, so every worker has an accept queue of its own and the
+/// kernel spreads clients over them. Unix sockets and inherited ones are one queue that all share.
+#[derive(Debug)]
+pub struct SharedListener {
+    pub address: BoundAddress,
+    sockets: Vec<Socket>,
+    /// Removed when the listener is dropped.
+    unix_path: Option<PathBuf>,
+}
+
+impl SharedListener {
+    /// Binds `address` for so many workers.
+    pub fn bind(address: &Address, workers: usize) -> Result<Self, BindError> {
+        match address {
+            Address::Tcp(address) => Self::bind_tcp(*address, workers),
+            Address::Unix(path) => Self::bind_unix(path.clone(), workers),
+            Address::Inherited(fd) => Self::inherit(*fd, workers),
+            Address::Name { host, port } => Err(BindError::NotLocal {
+                address: format!("{host}:{port}"),
+            }),
+            Address::ClientPort(ip) => Err(BindError::NotLocal {
+                address: ip.to_string(),
+            }),
+        }
+    }
+
+    fn bind_tcp(address: SocketAddr, workers: usize) -> Result<Self, BindError> {
+        let failed = |source| BindError::Bind {
+            address: address.to_string(),
+            source,
+        };
+        // The first socket is bound without SO_REUSEPORT sharing in mind only to see whether another
+        // process has the port: with the option set on both sides the kernel would let us join it and
+        // two proxies would silently share the clients.
+        if address.port() != 0 {
+            let probe = new_tcp(address).map_err(failed)?;
+            probe.bind(&address.into()).map_err(failed)?;
+        }
+        let mut bound = address;
+        let mut sockets = Vec::with_capacity(workers);
+        for _ in 0..workers {
+            let socket = new_tcp(bound).map_err(failed)?;
+            socket.set_reuse_port(true).map_err(failed)?;
+            socket.bind(&bound.into()).map_err(failed)?;
+            if bound.port() == 0 {
+                let local = socket.local_addr().map_err(failed)?;
+                bound = local.as_socket().ok_or_else(|| BindError::NotLocal {
+                    address: address.to_string(),
+                })?;
+            }
+            sockets.push(socket);
+        }
+        for socket in &sockets {
+            socket.listen(BACKLOG).map_err(failed)?;
+        }
+        Ok(Self {
+            address: BoundAddress::Ip(bound),
+            sockets,
+            unix_path: None,
+        })
+    }
+
+    fn bind_unix(path: PathBuf, workers: usize) -> Result<Self, BindError> {
+        let shown = path.display().to_string();
+        let failed = |source| BindError::Bind {
+            address: format!("unix:{shown}"),
+            source,
+        };
+        if let Ok(found) = fs::symlink_metadata(&path) {
+            if !found.file_type().is_socket() {
+                return Err(BindError::NotASocket { path: shown });
+            }
+            // A socket file outlives its process. Only one that nobody answers on may be replaced.
+            if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+                return Err(BindError::SocketInUse { path: shown });
+            }
+            fs::remove_file(&path).map_err(failed)?;
+        }
+        let listener = StdUnixListener::bind(&path).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let socket = Socket::from(listener);
+        socket.listen(BACKLOG).map_err(failed)?;
+        Ok(Self {
+            address: BoundAddress::Unix(path.clone()),
+            sockets: share(socket, workers).map_err(failed)?,
+            unix_path: Some(path),
+        })
+    }
+
+    /// Takes over the listening descriptor that the parent process left open at number `fd`.
+    fn inherit(fd: i32, workers: usize) -> Result<Self, BindError> {
+        let socket =
+            Socket::from(duplicate(fd).map_err(|source| BindError::NotInherited { fd, source })?);
+        let not_listening = |_| BindError::NotListening { fd };
+        if !socket.is_listener().map_err(not_listening)?
+            || socket.r#type().map_err(not_listening)? != Type::STREAM
+        {
+            return Err(BindError::NotListening { fd });
+        }
+        socket.set_nonblocking(true).map_err(not_listening)?;
+        let local = socket.local_addr().map_err(not_listening)?;
+        let address = match (local.as_socket(), local.as_pathname()) {
+            (Some(ip), _) => BoundAddress::Ip(ip),
+            (None, Some(path)) => BoundAddress::Unix(path.to_owned()),
+            (None, None) => BoundAddress::Unix(PathBuf::new()),
+        };
+        Ok(Self {
+            address,
+            sockets: share(socket, workers).map_err(not_listening)?,
+            unix_path: None,
+        })
+    }
+
+    /// The socket of one worker, as a new descriptor of the same accept queue.
+    pub fn of_worker(&self, worker: usize) -> io::Result<Socket> {
+        self.sockets[worker % self.sockets.len()].try_clone()
+    }
+}
+
+impl Drop for SharedListener {
+    fn drop(&mut self) {
+        if let Some(path) = &self.unix_path {
+            // Somebody may have removed it already; either way it is gone.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn new_tcp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn share(socket: Socket, workers: usize) -> io::Result<Vec<Socket>> {
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 1..workers {
+        sockets.push(socket.try_clone()?);
+    }
+    sockets.push(socket);
+    Ok(sockets)
+}
+
+/// A descriptor of our own for an inherited number. Taking the number itself would need `unsafe`,
+/// since nothing proves that no one else owns it; asking the kernel for a copy needs no such proof.
+fn duplicate(fd: i32) -> io::Result<OwnedFd> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+    Ok(pidfd_getfd(own, fd, PidfdGetfdFlags::empty())?)
+}
+
+/// One worker's end of a listener, registered with the worker's event loop.
+#[derive(Debug)]
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Must be called within a worker's runtime.
+    pub fn register(socket: Socket) -> io::Result<Self> {
+        if socket.domain()? == Domain::UNIX {
+            let listener: StdUnixListener = socket.into();
+            Ok(Self::Unix(UnixListener::from_std(listener)?))
+        } else {
+            let listener: StdTcpListener = socket.into();
+            Ok(Self::Tcp(TcpListener::from_std(listener)?))
+        }
+    }
+
+    /// Waits for a client.
+    pub async fn accept(&self) -> io::Result<(Stream, PeerAddress)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok((Stream::Tcp(stream), PeerAddress::Ip(peer)))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream), PeerAddress::Unix))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn port_zero_is_the_same_port_for_every_worker() {
+        let listener =
+            SharedListener::bind(&Address::Tcp("127.0.0.1:0".parse().unwrap()), 3).unwrap();
+        let ports: Vec<_> = (0..3)
+            .map(|worker| {
+                let socket = listener.of_worker(worker).unwrap();
+                socket.local_addr().unwrap().as_socket().unwrap().port()
+            })
+            .collect();
+        assert_ne!(ports[0], 0);
+        assert!(ports.iter().all(|port| *port == ports[0]));
+    }
+
+    #[test]
+    fn a_port_that_another_program_has_is_refused_even_if_it_would_share() {
+        let theirs = new_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        theirs.set_reuse_port(true).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        theirs.bind(&any.into()).unwrap();
+        theirs.listen(1).unwrap();
+        let taken = theirs.local_addr().unwrap().as_socket().unwrap();
+        let error = SharedListener::bind(&Address::Tcp(taken), 2).unwrap_err();
+        assert!(error.to_string().contains(&taken.to_string()), "{error}");
+    }
+
+    #[test]
+    fn an_inherited_descriptor_is_listened_on() {
+        let theirs = StdTcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = SharedListener::bind(&Address::Inherited(theirs.as_raw_fd()), 2).unwrap();
+        assert_eq!(
+            listener.address,
+            BoundAddress::Ip(theirs.local_addr().unwrap())
+        );
+    }
+
+    #[test]
+    fn a_descriptor_that_was_not_handed_over_is_said_so() {
+        let error = SharedListener::bind(&Address::Inherited(987), 1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "descriptor 987 was not handed to this process"
+        );
+    }
+
+    #[test]
+    fn a_stale_socket_file_is_replaced_but_a_plain_file_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weir.sock");
+        drop(StdUnixListener::bind(&path).unwrap());
+        drop(SharedListener::bind(&Address::Unix(path.clone()), 1).unwrap());
+        assert!(!path.exists(), "removed on close");
+        fs::write(&path, "precious").unwrap();
+        let error = SharedListener::bind(&Address::Unix(path), 1).unwrap_err();
+        assert!(matches!(error, BindError::NotASocket { .. }), "{error}");
+    }
+}
