@@ -1,0 +1,203 @@
+//! The field names that the proxy itself acts on, so that finding one is comparing a byte.
+
+/// A field name as a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Known {
+    /// Any name that isn't below.
+    Other,
+    /// Like [`Other`](Self::Other), but `Connection` named it: it ends at this hop.
+    Nominated,
+    Authorization,
+    CacheControl,
+    Connection,
+    ContentEncoding,
+    ContentLength,
+    ContentRange,
+    ContentType,
+    Cookie,
+    Date,
+    Expect,
+    Forwarded,
+    Host,
+    KeepAlive,
+    MaxForwards,
+    ProxyAuthenticate,
+    ProxyAuthorization,
+    ProxyConnection,
+    SetCookie,
+    Te,
+    Trailer,
+    TransferEncoding,
+    Upgrade,
+    Via,
+    WwwAuthenticate,
+    XForwardedFor,
+}
+
+impl Known {
+    /// The tag of a field name, whatever its case.
+    pub fn of(name: &[u8]) -> Self {
+        let is = |text: &str| name.eq_ignore_ascii_case(text.as_bytes());
+        let one = |text, known| if is(text) { known } else { Self::Other };
+        match name.len() {
+            2 => one("te", Self::Te),
+            3 => one("via", Self::Via),
+            4 if is("host") => Self::Host,
+            4 => one("date", Self::Date),
+            6 if is("cookie") => Self::Cookie,
+            6 => one("expect", Self::Expect),
+            7 if is("upgrade") => Self::Upgrade,
+            7 => one("trailer", Self::Trailer),
+            9 => one("forwarded", Self::Forwarded),
+            10 if is("connection") => Self::Connection,
+            10 if is("set-cookie") => Self::SetCookie,
+            10 => one("keep-alive", Self::KeepAlive),
+            12 if is("content-type") => Self::ContentType,
+            12 => one("max-forwards", Self::MaxForwards),
+            13 if is("authorization") => Self::Authorization,
+            13 if is("cache-control") => Self::CacheControl,
+            13 => one("content-range", Self::ContentRange),
+            14 => one("content-length", Self::ContentLength),
+            15 => one("x-forwarded-for", Self::XForwardedFor),
+            16 if is("content-encoding") => Self::ContentEncoding,
+            16 if is("proxy-connection") => Self::ProxyConnection,
+            16 => one("www-authenticate", Self::WwwAuthenticate),
+            17 => one("transfer-encoding", Self::TransferEncoding),
+            18 => one("proxy-authenticate", Self::ProxyAuthenticate),
+            19 => one("proxy-authorization", Self::ProxyAuthorization),
+            _ => Self::Other,
+        }
+    }
+
+    /// Names that belong to one hop or say where a message ends: the proxy states them itself and takes
+    /// no edit of them from a plugin.
+    pub fn is_of_the_hop(self) -> bool {
+        matches!(
+            self,
+            Self::Connection
+                | Self::ContentLength
+                | Self::Expect
+                | Self::KeepAlive
+                | Self::ProxyConnection
+                | Self::Te
+                | Self::Trailer
+                | Self::TransferEncoding
+                | Self::Upgrade
+        )
+    }
+
+    /// Names that change how a message is framed, routed or trusted and therefore come too late in a
+    /// trailer (RFC 9110 §6.5.1).
+    pub(super) fn is_refused_in_trailers(self) -> bool {
+        match self {
+            Self::Other | Self::Nominated | Self::Date => false,
+            Self::Authorization
+            | Self::CacheControl
+            | Self::Connection
+            | Self::ContentEncoding
+            | Self::ContentLength
+            | Self::ContentRange
+            | Self::ContentType
+            | Self::Cookie
+            | Self::Expect
+            | Self::Forwarded
+            | Self::Host
+            | Self::KeepAlive
+            | Self::MaxForwards
+            | Self::ProxyAuthenticate
+            | Self::ProxyAuthorization
+            | Self::ProxyConnection
+            | Self::SetCookie
+            | Self::Te
+            | Self::Trailer
+            | Self::TransferEncoding
+            | Self::Upgrade
+            | Self::Via
+            | Self::WwwAuthenticate
+            | Self::XForwardedFor => true,
+        }
+    }
+
+    pub(super) const fn bit(self) -> u64 {
+        1 << self as u8
+    }
+}
+
+/// `Content_Length` and its like: servers that turn names into environment variables (CGI, WSGI) can't
+/// tell them from the real ones.
+pub(super) fn is_lookalike(name: &[u8]) -> bool {
+    let like = |text: &str| {
+        name.len() == text.len()
+            && name.contains(&b'_')
+            && name.iter().zip(text.bytes()).all(|(&found, wanted)| {
+                found.eq_ignore_ascii_case(&wanted) || (found == b'_' && wanted == b'-')
+            })
+    };
+    match name.len() {
+        14 => like("content-length"),
+        17 => like("transfer-encoding"),
+        _ => false,
+    }
+}
+
+/// Whether `Connection` must not be able to take the field away: it says who the client is, what it may
+/// do, or where the message ends, so its absence would be believed by the server.
+pub(super) fn is_protected(name: &[u8], known: Known) -> bool {
+    const TRUSTED: [&str; 14] = [
+        "client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "remote-addr",
+        "remote-user",
+        "true-client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-host",
+        "x-original-url",
+        "x-real-ip",
+        "x-remote-user",
+        "x-request-id",
+        "x-rewrite-url",
+    ];
+    let begins = |prefix: &str| {
+        name.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    match known {
+        Known::Other | Known::Nominated => {
+            begins("x-forwarded-")
+                || begins("x-auth")
+                || begins("x-ssl-")
+                || TRUSTED
+                    .iter()
+                    .any(|trusted| name.eq_ignore_ascii_case(trusted.as_bytes()))
+        }
+        // What such options are for.
+        Known::Connection
+        | Known::Expect
+        | Known::KeepAlive
+        | Known::ProxyConnection
+        | Known::Te
+        | Known::Trailer
+        | Known::Upgrade => false,
+        Known::Authorization
+        | Known::CacheControl
+        | Known::ContentEncoding
+        | Known::ContentLength
+        | Known::ContentRange
+        | Known::ContentType
+        | Known::Cookie
+        | Known::Date
+        | Known::Forwarded
+        | Known::Host
+        | Known::MaxForwards
+        | Known::ProxyAuthenticate
+        | Known::ProxyAuthorization
+        | Known::SetCookie
+        | Known::TransferEncoding
+        | Known::Via
+        | Known::WwwAuthenticate
+        | Known::XForwardedFor => true,
+    }
+}
