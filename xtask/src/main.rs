@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod build;
 mod guests;
 mod process;
+mod test;
 mod workspace;
 
 #[derive(Parser)]
@@ -26,11 +27,14 @@ struct Cli {
 enum Task {
     /// Build the plugins to Wasm components, then the proxy with them embedded
     Build(build::Options),
+    /// Build everything, then run all tests against the real proxy
+    Test(test::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Build(options) => build::run(&options),
+        Task::Test(options) => test::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,41 @@
+//! `cargo xtask test`: everything that `cargo test --workspace` runs, with the real proxy at hand.
+
+use anyhow::Result;
+
+use crate::{
+    guests, process,
+    workspace::{self, Profile},
+};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Run only tests whose name contains this
+    filter: Option<String>,
+    /// Handed on to `cargo test`, for example `-- --package weir-tests -- --nocapture`
+    #[arg(last = true)]
+    cargo_args: Vec<String>,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    guests::build()?;
+    // All at once: cargo would otherwise settle on other features for the proxy alone, and compile much
+    // of what it depends on twice.
+    process::run(process::cargo().args(["build", "--workspace", "--all-targets"]))?;
+
+    let mut cargo = process::cargo();
+    cargo
+        .arg("test")
+        .args(whole_workspace(options))
+        .args(&options.filter)
+        .args(&options.cargo_args);
+    cargo.env("WEIR_BIN", workspace::weir(Profile::Dev));
+    process::run(&mut cargo)
+}
+
+fn whole_workspace(options: &Options) -> Option<&'static str> {
+    let chosen = options
+        .cargo_args
+        .iter()
+        .any(|arg| arg == "-p" || arg == "--package");
+    (!chosen).then_some("--workspace")
+}
