@@ -1,0 +1,98 @@
+//! Facts about an exchange that a plugin can ask for.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A fact about the request.
+///
+/// Can be part of a plugin's config: facts without a name are texts (`"path"`, `"client_address"`), the
+/// others tables (`{ header = "x-tier" }`, `{ query_param = "id" }`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    Method,
+    /// With percent-encoded unreserved characters decoded and dot segments removed.
+    Path,
+    /// As the client sent it.
+    RawPath,
+    /// Without `?`; none if there is no `?`.
+    Query,
+    /// The first parameter of that name, percent-decoded.
+    QueryParam(String),
+    /// In lower case, without port.
+    Host,
+    Scheme,
+    /// `HTTP/1.0`, `HTTP/1.1`.
+    Version,
+    ClientAddress,
+    ClientPort,
+    ListenerAddress,
+    ListenerPort,
+    /// The last field of that name, in any case.
+    Header(String),
+    /// All fields of that name, joined with `, `.
+    HeaderAll(String),
+    /// The first cookie of that name; its case matters.
+    Cookie(String),
+    /// Set by an earlier filter.
+    Var(String),
+    FrontendName,
+    BackendName,
+    RequestId,
+}
+
+impl fmt::Display for Input {
+    /// Writes the contract's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method => f.write_str("method"),
+            Self::Path => f.write_str("path"),
+            Self::RawPath => f.write_str("raw-path"),
+            Self::Query => f.write_str("query"),
+            Self::QueryParam(name) => write!(f, "query-param({name})"),
+            Self::Host => f.write_str("host"),
+            Self::Scheme => f.write_str("scheme"),
+            Self::Version => f.write_str("version"),
+            Self::ClientAddress => f.write_str("client-address"),
+            Self::ClientPort => f.write_str("client-port"),
+            Self::ListenerAddress => f.write_str("listener-address"),
+            Self::ListenerPort => f.write_str("listener-port"),
+            Self::Header(name) => write!(f, "header({})", name.to_ascii_lowercase()),
+            Self::HeaderAll(name) => write!(f, "header-all({})", name.to_ascii_lowercase()),
+            Self::Cookie(name) => write!(f, "cookie({name})"),
+            Self::Var(name) => write!(f, "var({name})"),
+            Self::FrontendName => f.write_str("frontend-name"),
+            Self::BackendName => f.write_str("backend-name"),
+            Self::RequestId => f.write_str("request-id"),
+        }
+    }
+}
+
+/// A fact about the response, for the hooks that run after one came.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseInput {
+    Status,
+    /// The last field of that name, in any case.
+    Header(String),
+    /// All fields of that name, joined with `, `.
+    HeaderAll(String),
+    /// The value in the first Set-Cookie field of that name; its case matters.
+    Cookie(String),
+}
+
+impl fmt::Display for ResponseInput {
+    /// Writes the contract's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status => f.write_str("status"),
+            Self::Header(name) => write!(f, "response-header({})", name.to_ascii_lowercase()),
+            Self::HeaderAll(name) => {
+                write!(f, "response-header-all({})", name.to_ascii_lowercase())
+            }
+            Self::Cookie(name) => write!(f, "response-cookie({name})"),
+        }
+    }
+}
