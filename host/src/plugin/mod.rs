@@ -1,1 +1,36 @@
 //! The only folder that knows wasmtime: loads components, checks them, calls them, survives them.
+//!
+//! ```text
+//! bytes ── Runtime::compile ──> Component     once per digest
+//! Component + config + grants ── Plugin::load ──> Plugin     once per use in weir.toml, all workers share it
+//! Plugin ── instantiate ──> Instance     one per worker, called, dropped after its first failure
+//! ```
+//!
+//! What a plugin can do to the proxy ends here: a call takes its deadline at most, memory and the bytes
+//! handed over have limits, and whatever goes wrong is a [`CallError`]. What becomes of the request then
+//! is decided above.
+
+mod bundled;
+mod code_cache;
+mod component;
+mod contract;
+mod error;
+mod exports;
+mod imports;
+mod instance;
+mod log_gate;
+pub mod maps;
+mod needs;
+#[expect(clippy::module_inception, reason = "the folder's main noun")]
+mod plugin;
+mod runtime;
+mod schema;
+mod v0_1;
+
+pub use code_cache::user_code_cache;
+pub use component::{Component, Digest};
+pub use contract::{Import, Place, Role};
+pub use error::{Call, CallError, CallFault, Cause, LoadError, LoadFault, RuntimeError, Violation};
+pub use instance::Instance;
+pub use plugin::{Plugin, PluginInfo, PluginSpec};
+pub use runtime::{Runtime, RuntimeOptions};

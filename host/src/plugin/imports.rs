@@ -1,0 +1,283 @@
+//! What plugins may call: `log`, and what was granted of `clock`, `random` and `maps`; and the state
+//! that each instance's calls are counted against.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use wasmtime::{
+    ResourceLimiter, StoreContextMut,
+    component::{ComponentType, Lift, Linker, WasmStr},
+};
+
+use super::{
+    contract::{Import, full_name},
+    log_gate::{Level, LogGate},
+    maps::{Entry, Map},
+    runtime::limits,
+};
+
+/// What instances of one plugin use share and see.
+pub(super) struct Surroundings {
+    pub log: LogGate,
+    /// The maps that were granted.
+    pub maps: Vec<Arc<Map>>,
+}
+
+/// The host's side of one instance.
+pub(super) struct State {
+    surroundings: Arc<Surroundings>,
+    random: Random,
+    memory: Memory,
+    imports_left: u32,
+    /// The limit that the running call has hit, which explains the trap that most likely follows.
+    overrun: Option<Overrun>,
+}
+
+/// A limit that isn't the engine's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overrun {
+    Memory,
+    Imports,
+}
+
+impl State {
+    pub fn new(surroundings: Arc<Surroundings>, memory: usize) -> Self {
+        Self {
+            surroundings,
+            random: Random::default(),
+            memory: Memory {
+                limit: memory,
+                used: 0,
+                granted: 0,
+            },
+            imports_left: 0,
+            overrun: None,
+        }
+    }
+
+    /// Before each call: the plugin may call the proxy `imports` times.
+    pub fn begin_call(&mut self, imports: u32) {
+        self.imports_left = imports;
+        self.overrun = None;
+    }
+
+    pub fn overrun(&self) -> Option<Overrun> {
+        self.overrun
+    }
+
+    fn count_import(&mut self) -> wasmtime::Result<()> {
+        match self.imports_left.checked_sub(1) {
+            Some(left) => {
+                self.imports_left = left;
+                Ok(())
+            }
+            None => {
+                self.overrun = Some(Overrun::Imports);
+                Err(wasmtime::Error::msg("too many calls of the proxy"))
+            }
+        }
+    }
+
+    fn map(&self, name: &str) -> Option<&Arc<Map>> {
+        self.surroundings.maps.iter().find(|map| map.name() == name)
+    }
+}
+
+/// Memory of all of an instance's linear memories together, in bytes.
+struct Memory {
+    limit: usize,
+    used: usize,
+    /// What the last growth added, to be taken back if it fails after all.
+    granted: usize,
+}
+
+impl ResourceLimiter for State {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let memory = &mut self.memory;
+        memory.granted = 0;
+        let more = desired.saturating_sub(current);
+        let used = memory.used.saturating_add(more);
+        if used > memory.limit {
+            self.overrun = Some(Overrun::Memory);
+            return Ok(false);
+        }
+        memory.used = used;
+        memory.granted = more;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memory.used -= std::mem::take(&mut self.memory.granted);
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= limits::TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        limits::CORE_INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        limits::TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        limits::MEMORIES as usize
+    }
+}
+
+/// Random numbers that nobody can guess, fetched from the system in portions.
+struct Random {
+    portion: [u8; 256],
+    taken: usize,
+}
+
+impl Default for Random {
+    fn default() -> Self {
+        Self {
+            portion: [0; 256],
+            taken: 256,
+        }
+    }
+}
+
+impl Random {
+    fn next(&mut self) -> wasmtime::Result<u64> {
+        if self.taken == self.portion.len() {
+            getrandom::fill(&mut self.portion)
+                .map_err(|error| wasmtime::Error::msg(format!("no random numbers: {error}")))?;
+            self.taken = 0;
+        }
+        let bytes = self.portion[self.taken..]
+            .first_chunk()
+            .expect("a portion is a multiple of eight bytes");
+        self.taken += bytes.len();
+        Ok(u64::from_le_bytes(*bytes))
+    }
+}
+
+/// Makes `granted` available, and the types that exports are written with.
+pub(super) fn link(linker: &mut Linker<State>, granted: &[Import]) -> wasmtime::Result<()> {
+    linker.instance(&full_name("types"))?;
+    for import in granted {
+        match import {
+            Import::Log => link_log(linker)?,
+            Import::Clock => link_clock(linker)?,
+            Import::Random => link_random(linker)?,
+            Import::Maps => link_maps(linker)?,
+        }
+    }
+    Ok(())
+}
+
+fn link_log(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.instance(&full_name("log"))?.func_wrap(
+        "write",
+        |mut store: StoreContextMut<'_, State>, (level, message): (WitLevel, WasmStr)| {
+            store.data_mut().count_import()?;
+            let surroundings = Arc::clone(&store.data().surroundings);
+            let message = message.to_str(&store)?;
+            surroundings.log.write(level.into(), &message);
+            Ok(())
+        },
+    )
+}
+
+fn link_clock(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.instance(&full_name("clock"))?.func_wrap(
+        "now",
+        |mut store: StoreContextMut<'_, State>, (): ()| {
+            store.data_mut().count_import()?;
+            // A clock set before 1970 is shown as 1970.
+            let since = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = since.map_or(0, |since| since.as_millis());
+            Ok((u64::try_from(now).unwrap_or(u64::MAX),))
+        },
+    )
+}
+
+fn link_random(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.instance(&full_name("random"))?.func_wrap(
+        "get-u64",
+        |mut store: StoreContextMut<'_, State>, (): ()| {
+            let state = store.data_mut();
+            state.count_import()?;
+            Ok((state.random.next()?,))
+        },
+    )
+}
+
+fn link_maps(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut maps = linker.instance(&full_name("maps"))?;
+    maps.func_wrap(
+        "lookup",
+        |mut store: StoreContextMut<'_, State>, (name, key): (WasmStr, WasmStr)| {
+            store.data_mut().count_import()?;
+            let name = name.to_str(&store)?;
+            let key = key.to_str(&store)?;
+            let value = store.data().map(&name).and_then(|map| map.lookup(&key));
+            Ok((value,))
+        },
+    )?;
+    maps.func_wrap(
+        "version",
+        |mut store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+            store.data_mut().count_import()?;
+            let name = name.to_str(&store)?;
+            Ok((store.data().map(&name).map_or(0, |map| map.version()),))
+        },
+    )?;
+    maps.func_wrap(
+        "entries",
+        |mut store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+            store.data_mut().count_import()?;
+            let name = name.to_str(&store)?;
+            let entries: Arc<[Entry]> = match store.data().map(&name) {
+                Some(map) => map.entries(),
+                None => Arc::default(),
+            };
+            Ok((entries,))
+        },
+    )
+}
+
+/// The contract's `log.level`.
+#[derive(Debug, Clone, Copy, ComponentType, Lift)]
+#[component(enum)]
+#[repr(u8)]
+#[expect(dead_code, reason = "plugins make them")]
+enum WitLevel {
+    #[component(name = "debug")]
+    Debug,
+    #[component(name = "info")]
+    Info,
+    #[component(name = "warn")]
+    Warn,
+    #[component(name = "error")]
+    Error,
+}
+
+impl From<WitLevel> for Level {
+    fn from(level: WitLevel) -> Self {
+        match level {
+            WitLevel::Debug => Self::Debug,
+            WitLevel::Info => Self::Info,
+            WitLevel::Warn => Self::Warn,
+            WitLevel::Error => Self::Error,
+        }
+    }
+}

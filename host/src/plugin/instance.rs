@@ -1,0 +1,368 @@
+//! One live copy of a plugin, and the calls into it. The one place where wasm runs.
+//!
+//! Every call is armed first: a deadline, a number of calls back into the proxy, a number of bytes that
+//! may be handed over. After a failed call the instance is spent, since its memory is as the failure
+//! left it.
+
+use std::{sync::Arc, time::Duration};
+
+use wasmtime::{Store, Trap, WasmBacktrace};
+
+use crate::model::{Candidate, Decision, Edit, Found, Outcome, Verdict};
+
+use super::{
+    contract::Role,
+    error::{Call, CallError, CallFault},
+    exports::{Exports, WrongInterface},
+    imports::{Overrun, State},
+    log_gate::printable,
+    plugin::Core,
+    v0_1,
+};
+
+/// Edits that one answer may ask for.
+const EDITS_LIMIT: usize = 1_000;
+
+/// One copy of a plugin, configured and ready. For one thread at a time.
+///
+/// A call takes at most the deadline of the plugin use (plus the ticker's step of a millisecond). After
+/// a call has failed, all further ones answer [`CallFault::Poisoned`]; drop the instance and take a new
+/// one from [`Plugin::instantiate`](super::Plugin::instantiate).
+pub struct Instance {
+    store: Store<State>,
+    exports: Exports,
+    core: Arc<Core>,
+    /// How many backends a verdict can choose from.
+    backends: usize,
+    /// How many servers the last `update` had.
+    servers: usize,
+    /// Of the next call: the time for setting up until the instance is ready, then the use's own.
+    deadline: Deadline,
+    poisoned: bool,
+}
+
+/// Why there is no instance.
+pub(super) enum StartError {
+    Failed(CallError),
+    /// Found when the first instance is made, so while loading.
+    Wrong(WrongInterface),
+}
+
+/// How long a call may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    pub limit: Duration,
+    pub ticks: u64,
+}
+
+impl Instance {
+    /// Makes memory and tables, runs the component's start functions and finds its exports. What is
+    /// left to do is `configure`.
+    pub(super) fn start(core: &Arc<Core>) -> Result<Self, StartError> {
+        let state = State::new(Arc::clone(&core.surroundings), core.memory);
+        let mut store = Store::new(core.runtime.engine(), state);
+        store.limiter(|state| state);
+        let options = core.runtime.options();
+        store.set_hostcall_fuel(options.max_answer);
+        store.set_epoch_deadline(core.setup.ticks);
+        store.data_mut().begin_call(options.max_imports);
+
+        let instance = core.pre.instantiate(&mut store).map_err(|error| {
+            let fault = fault(&error, core, &store, core.setup.limit);
+            StartError::Failed(core.error(Call::Instantiate, fault))
+        })?;
+        let exports = core
+            .exports
+            .bind(&mut store, &instance)
+            .map_err(StartError::Wrong)?;
+        Ok(Self {
+            store,
+            exports,
+            core: Arc::clone(core),
+            backends: 0,
+            servers: 0,
+            deadline: core.setup,
+            poisoned: false,
+        })
+    }
+
+    pub(super) fn describe(&mut self) -> Result<v0_1::PluginInfo, CallError> {
+        let (info,) = self.call(Call::Describe, |store, exports| {
+            exports.describe.call(store, ())
+        })?;
+        Ok(info)
+    }
+
+    /// The inner error is the plugin's own refusal.
+    pub(super) fn configure(
+        &mut self,
+        config: &str,
+    ) -> Result<Result<v0_1::Needs, String>, CallError> {
+        let (answer,) = self.call(Call::Configure, |store, exports| {
+            exports.configure.call(store, (config,))
+        })?;
+        Ok(answer)
+    }
+
+    /// After `configure`, with what it asked for checked: a verdict may choose from `backends`.
+    pub(super) fn configured(&mut self, backends: usize) {
+        self.backends = backends;
+    }
+
+    /// Ends the time for setting up; from now on calls have the use's own deadline.
+    pub(super) fn ready(&mut self) {
+        self.deadline = self.core.deadline;
+    }
+
+    /// Asks a request filter. `values` are those of `inputs(Hook::OnRequest)`, in that order.
+    ///
+    /// A backend's position and the statuses in the answer have been checked; headers haven't.
+    pub fn on_request(&mut self, values: &[Option<&str>]) -> Result<Decision, CallError> {
+        let call = Call::OnRequest;
+        let (decision,) = self.call(call, |store, exports| {
+            let on_request = exports
+                .on_request
+                .ok_or_else(|| no_role(Role::RequestFilter))?;
+            on_request.call(store, (values,))
+        })?;
+        let decision = decision.into();
+        let checked = check_decision(&decision, self.backends);
+        self.checked(call, checked)?;
+        Ok(decision)
+    }
+
+    /// Asks a response filter. `values` are those of `inputs(Hook::OnResponse)`, in that order.
+    pub fn on_response(&mut self, values: &[Option<&str>]) -> Result<Vec<Edit>, CallError> {
+        let call = Call::OnResponse;
+        let (edits,) = self.call(call, |store, exports| {
+            let on_response = exports
+                .on_response
+                .ok_or_else(|| no_role(Role::ResponseFilter))?;
+            on_response.call(store, (values,))
+        })?;
+        self.checked_edits(call, v0_1::edits(edits))
+    }
+
+    /// Tells a balancer which servers it can pick from. Needed before the first `pick` and whenever
+    /// they change.
+    pub fn update(&mut self, candidates: &[Candidate]) -> Result<(), CallError> {
+        let servers: Vec<v0_1::Server> = candidates.iter().map(v0_1::server).collect();
+        self.call(Call::Update, |store, exports| {
+            let balancer = exports.balancer.ok_or_else(|| no_role(Role::Balancer))?;
+            balancer.update.call(store, (&servers,))
+        })?;
+        self.servers = candidates.len();
+        Ok(())
+    }
+
+    /// Asks a balancer for a position in the last `update`, which the answer is checked to be;
+    /// `None` if it wants no server used.
+    ///
+    /// `loads` has an entry per server if the plugin wants loads and is empty otherwise; `tried` are
+    /// positions that this exchange has failed on.
+    pub fn pick(
+        &mut self,
+        turn: u64,
+        values: &[Option<&str>],
+        loads: &[u32],
+        tried: &[u32],
+    ) -> Result<Option<usize>, CallError> {
+        let (picked,) = self.call(Call::Pick, |store, exports| {
+            let balancer = exports.balancer.ok_or_else(|| no_role(Role::Balancer))?;
+            balancer.pick.call(store, (turn, values, loads, tried))
+        })?;
+        let picked = picked.map(v0_1::position);
+        let servers = self.servers;
+        let checked = match picked {
+            Some(index) if index >= servers => {
+                Err(format!("server {index}, and the last update had {servers}"))
+            }
+            Some(_) | None => Ok(()),
+        };
+        self.checked(Call::Pick, checked)?;
+        Ok(picked)
+    }
+
+    /// Tells a balancer that learns how a pick turned out.
+    pub fn observe(
+        &mut self,
+        index: usize,
+        outcome: Outcome,
+        microseconds: u64,
+    ) -> Result<(), CallError> {
+        // An exchange can end after an update that left fewer servers; the plugin isn't told of those.
+        let Some(index) = u32::try_from(index).ok().filter(|_| index < self.servers) else {
+            return Ok(());
+        };
+        self.call(Call::Observe, |store, exports| {
+            let observe = exports
+                .observe
+                .ok_or_else(|| no_role(Role::BalancerFeedback))?;
+            observe.call(store, (index, outcome.into(), microseconds))
+        })
+    }
+
+    /// Asks persistence which server the client had. `values` are those of `inputs(Hook::Lookup)`.
+    pub fn lookup(&mut self, values: &[Option<&str>]) -> Result<Found, CallError> {
+        let (found,) = self.call(Call::Lookup, |store, exports| {
+            let persistence = exports
+                .persistence
+                .ok_or_else(|| no_role(Role::Persistence))?;
+            persistence.lookup.call(store, (values,))
+        })?;
+        let found: Found = found.into();
+        let checked = check_edits(&found.edits);
+        self.checked(Call::Lookup, checked)?;
+        Ok(found)
+    }
+
+    /// Tells persistence which server was used, by its persistence key. `values` are those of
+    /// `inputs(Hook::Assigned)`.
+    pub fn assigned(
+        &mut self,
+        server: &str,
+        values: &[Option<&str>],
+    ) -> Result<Vec<Edit>, CallError> {
+        let call = Call::Assigned;
+        let (edits,) = self.call(call, |store, exports| {
+            let persistence = exports
+                .persistence
+                .ok_or_else(|| no_role(Role::Persistence))?;
+            persistence.assigned.call(store, (server, values))
+        })?;
+        self.checked_edits(call, v0_1::edits(edits))
+    }
+
+    fn call<R>(
+        &mut self,
+        call: Call,
+        run: impl FnOnce(&mut Store<State>, &Exports) -> wasmtime::Result<R>,
+    ) -> Result<R, CallError> {
+        if self.poisoned {
+            return Err(self.core.error(call, CallFault::Poisoned));
+        }
+        self.store.set_epoch_deadline(self.deadline.ticks);
+        self.store
+            .data_mut()
+            .begin_call(self.core.runtime.options().max_imports);
+        run(&mut self.store, &self.exports).map_err(|error| {
+            self.poisoned = true;
+            let fault = fault(&error, &self.core, &self.store, self.deadline.limit);
+            self.core.error(call, fault)
+        })
+    }
+
+    fn checked_edits(&mut self, call: Call, edits: Vec<Edit>) -> Result<Vec<Edit>, CallError> {
+        let checked = check_edits(&edits);
+        self.checked(call, checked)?;
+        Ok(edits)
+    }
+
+    /// A plugin that gives answers that can't be is broken, so its instance is spent too.
+    fn checked(&mut self, call: Call, checked: Result<(), String>) -> Result<(), CallError> {
+        checked.map_err(|message| {
+            self.poisoned = true;
+            self.core.error(call, CallFault::Answer { message })
+        })
+    }
+}
+
+fn no_role(role: Role) -> wasmtime::Error {
+    wasmtime::Error::msg(format!("it isn't used as a {}", role.as_str()))
+}
+
+fn check_decision(decision: &Decision, backends: usize) -> Result<(), String> {
+    match &decision.verdict {
+        Verdict::Pass => {}
+        Verdict::UseBackend(index) if *index >= backends => {
+            return Err(format!("backend {index}, and it named {backends}"));
+        }
+        Verdict::UseBackend(_) => {}
+        Verdict::Reply(reply) => check_status(reply.status)?,
+        Verdict::Deny(status) => check_status(*status)?,
+    }
+    check_edits(&decision.edits)?;
+    check_edits(&decision.response_edits)
+}
+
+fn check_edits(edits: &[Edit]) -> Result<(), String> {
+    if edits.len() > EDITS_LIMIT {
+        return Err(format!(
+            "{} edits, and {EDITS_LIMIT} is the limit",
+            edits.len()
+        ));
+    }
+    edits.iter().try_for_each(|edit| match edit {
+        Edit::SetStatus(status) => check_status(*status),
+        Edit::SetHeader(_)
+        | Edit::AddHeader(_)
+        | Edit::RemoveHeader(_)
+        | Edit::SetPath(_)
+        | Edit::SetQuery(_)
+        | Edit::SetMethod(_)
+        | Edit::RemoveCookie(_)
+        | Edit::SetCookieValue(_)
+        | Edit::SetVar(_) => Ok(()),
+    })
+}
+
+fn check_status(status: u16) -> Result<(), String> {
+    if (200..=599).contains(&status) {
+        return Ok(());
+    }
+    Err(format!("status {status}, which isn't between 200 and 599"))
+}
+
+/// What a failed call means. The limit that was hit explains more than the trap that came of it.
+#[cold]
+fn fault(
+    error: &wasmtime::Error,
+    core: &Core,
+    store: &Store<State>,
+    deadline: Duration,
+) -> CallFault {
+    let options = core.runtime.options();
+    let trap = error.downcast_ref::<Trap>().copied();
+    if trap == Some(Trap::Interrupt) {
+        return CallFault::Deadline { limit: deadline };
+    }
+    match store.data().overrun() {
+        Some(Overrun::Imports) => CallFault::Imports {
+            limit: options.max_imports,
+        },
+        Some(Overrun::Memory) => CallFault::Memory { limit: core.memory },
+        None if error.is::<wasmtime::PoolConcurrencyLimitError>() => CallFault::NoRoom {
+            limit: options.max_instances,
+        },
+        None if is_data_overrun(error) => CallFault::Data {
+            limit: options.max_answer,
+        },
+        None => CallFault::Trap {
+            message: trap_message(error, trap),
+        },
+    }
+}
+
+/// The engine's error for this has no public type; a test holds the text still.
+fn is_data_overrun(error: &wasmtime::Error) -> bool {
+    error
+        .root_cause()
+        .to_string()
+        .contains("fuel allocated for hostcalls has been exhausted")
+}
+
+fn trap_message(error: &wasmtime::Error, trap: Option<Trap>) -> String {
+    let cause = match trap {
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    };
+    let cause = printable(cause.trim_start_matches("wasm trap: "));
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
+    let function = backtrace
+        .and_then(|backtrace| backtrace.frames().first())
+        .and_then(|frame| frame.func_name());
+    match function {
+        Some(function) => format!("{cause}, in {}", printable(function)),
+        None => cause,
+    }
+}

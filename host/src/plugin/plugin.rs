@@ -1,0 +1,446 @@
+//! A plugin as one place in weir.toml uses it: loaded, checked, configured, tried out. Instances are
+//! made from it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde_json::Value;
+use wasmtime::component::{InstancePre, Linker};
+
+use crate::{
+    config::{Grants, PluginSource, PluginUse},
+    model::{BackendName, Candidate, Hook, Input, PluginName},
+};
+
+use super::{
+    component::{Component, Digest},
+    contract::{Import, Place, Role},
+    error::{Call, CallError, CallFault, LoadError, LoadFault},
+    exports::{ExportIndices, WrongInterface},
+    imports::{self, State, Surroundings},
+    instance::{Deadline, Instance, StartError},
+    log_gate::LogGate,
+    maps::MapStore,
+    needs::Needs,
+    runtime::Runtime,
+    schema::{self, ConfigSchema},
+    v0_1,
+};
+
+/// A use of a plugin to be loaded.
+#[derive(Debug, Clone)]
+pub struct PluginSpec<'a> {
+    /// What logs and errors call it.
+    pub name: PluginName,
+    pub source: PluginSource,
+    /// Where it stands, which says what it must be able to do.
+    pub place: Place,
+    /// JSON text.
+    pub config: &'a str,
+    pub grants: &'a Grants,
+    pub maps: &'a MapStore,
+    /// Of one call.
+    pub deadline: Duration,
+    /// Of one instance, in bytes.
+    pub memory: usize,
+    /// The backends that there are.
+    pub backends: &'a [BackendName],
+}
+
+impl<'a> PluginSpec<'a> {
+    /// The spec of a use in weir.toml. The plugin is called what its source is written as.
+    pub fn of(
+        used: &'a PluginUse,
+        place: Place,
+        maps: &'a MapStore,
+        backends: &'a [BackendName],
+    ) -> Self {
+        let name = match &used.source {
+            PluginSource::Bundled(name) => PluginName::new(name),
+            PluginSource::File(path) => PluginName::new(&path.display().to_string()),
+        };
+        Self {
+            name,
+            source: used.source.clone(),
+            place,
+            config: &used.config,
+            grants: &used.grants,
+            maps,
+            deadline: used.deadline,
+            memory: used.memory,
+            backends,
+        }
+    }
+}
+
+/// What a plugin says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginInfo {
+    pub name: String,
+    pub version: String,
+    pub summary: String,
+    /// JSON Schema as JSON text; may be empty.
+    pub config_schema: String,
+}
+
+/// A plugin that is known to work with its config. Shared by all workers.
+pub struct Plugin {
+    core: Arc<Core>,
+    info: PluginInfo,
+    config: String,
+    needs: Needs,
+}
+
+/// What instances are made of.
+pub(super) struct Core {
+    pub name: PluginName,
+    pub runtime: Arc<Runtime>,
+    pub component: Arc<Component>,
+    pub pre: InstancePre<State>,
+    pub exports: ExportIndices,
+    pub surroundings: Arc<Surroundings>,
+    pub setup: Deadline,
+    pub deadline: Deadline,
+    pub memory: usize,
+}
+
+impl Plugin {
+    /// Reads, compiles, links, configures and tries out a plugin. Takes as long as that takes: not for
+    /// the data path.
+    pub fn load(runtime: &Arc<Runtime>, spec: &PluginSpec<'_>) -> Result<Arc<Self>, LoadError> {
+        let load = || {
+            let bytes = runtime.read(&spec.source)?;
+            let component = runtime.compile_bytes(&bytes)?;
+            Self::check(runtime, component, spec)
+        };
+        load().map_err(|fault| LoadError {
+            plugin: spec.name.clone(),
+            fault,
+        })
+    }
+
+    /// Like [`load`](Self::load) with a component that is already compiled; the spec's source only says
+    /// whether it is one of Weir's own.
+    pub fn from_component(
+        runtime: &Arc<Runtime>,
+        component: Arc<Component>,
+        spec: &PluginSpec<'_>,
+    ) -> Result<Arc<Self>, LoadError> {
+        Self::check(runtime, component, spec).map_err(|fault| LoadError {
+            plugin: spec.name.clone(),
+            fault,
+        })
+    }
+
+    fn check(
+        runtime: &Arc<Runtime>,
+        component: Arc<Component>,
+        spec: &PluginSpec<'_>,
+    ) -> Result<Arc<Self>, LoadFault> {
+        let core = Core::link(runtime, component, spec)?;
+        let config: Value = parse_config(spec.config)?;
+        let mut instance = Instance::start(&core).map_err(|error| match error {
+            StartError::Failed(error) => while_loading(error),
+            StartError::Wrong(wrong) => wrong_interface(wrong),
+        })?;
+        let info = instance.describe().map_err(while_loading)?;
+        if let Some(schema) = ConfigSchema::parse(&info.config_schema)? {
+            schema.check(&config)?;
+        }
+        let asked = instance
+            .configure(spec.config)
+            .map_err(while_loading)?
+            .map_err(|message| schema::refusal(&message, &config))?;
+        let needs = Needs::check(&asked, core.component.roles(), spec.backends)?;
+        instance.configured(needs.backends.len());
+        try_out(&mut instance, spec.place, core.component.roles(), &needs)
+            .map_err(while_loading)?;
+        Ok(Arc::new(Self {
+            core,
+            info: info.into(),
+            config: spec.config.to_owned(),
+            needs,
+        }))
+    }
+
+    /// Makes an instance that is ready to be called. Takes what `configure` takes.
+    pub fn instantiate(&self) -> Result<Instance, CallError> {
+        let mut instance = Instance::start(&self.core).map_err(|error| match error {
+            StartError::Failed(error) => error,
+            StartError::Wrong(wrong) => {
+                let message = wrong.message;
+                self.core
+                    .error(Call::Instantiate, CallFault::Answer { message })
+            }
+        })?;
+        let fault = match instance.configure(&self.config)? {
+            Err(message) => CallFault::Refused { message },
+            Ok(asked) => {
+                let backends = &self.needs.backends;
+                match Needs::check(&asked, self.core.component.roles(), backends) {
+                    Ok(needs) if needs == self.needs => {
+                        instance.configured(backends.len());
+                        instance.ready();
+                        return Ok(instance);
+                    }
+                    // Values are passed in the order that was asked for when the plugin was loaded.
+                    Ok(_) | Err(_) => CallFault::Answer {
+                        message: "it asked for other things than when it was loaded".to_owned(),
+                    },
+                }
+            }
+        };
+        Err(self.core.error(Call::Configure, fault))
+    }
+
+    pub fn name(&self) -> &PluginName {
+        &self.core.name
+    }
+
+    pub fn info(&self) -> &PluginInfo {
+        &self.info
+    }
+
+    /// All that the component can be used as, not only what it is used as here.
+    pub fn roles(&self) -> &[Role] {
+        self.core.component.roles()
+    }
+
+    pub fn has(&self, role: Role) -> bool {
+        self.roles().contains(&role)
+    }
+
+    /// The values that a hook is to be called with, in this order.
+    pub fn inputs(&self, hook: Hook) -> &[Input] {
+        self.needs.inputs(hook)
+    }
+
+    /// The backends that a verdict chooses from by position.
+    pub fn backends(&self) -> &[BackendName] {
+        &self.needs.backends
+    }
+
+    /// Whether `pick` is to be given the servers' loads.
+    pub fn wants_loads(&self) -> bool {
+        self.needs.loads
+    }
+
+    /// Whether `assigned` is to be called for every response.
+    pub fn always_assigned(&self) -> bool {
+        self.needs.always_assigned
+    }
+
+    /// Whether `observe` is to be called.
+    pub fn has_feedback(&self) -> bool {
+        self.has(Role::BalancerFeedback)
+    }
+
+    pub fn digest(&self) -> Digest {
+        self.core.component.digest()
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.core.name)
+            .field("component", &self.core.component)
+            .field("needs", &self.needs)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    fn link(
+        runtime: &Arc<Runtime>,
+        component: Arc<Component>,
+        spec: &PluginSpec<'_>,
+    ) -> Result<Arc<Self>, LoadFault> {
+        let limit = runtime.options().max_memory;
+        if spec.memory > limit {
+            return Err(LoadFault::TooMuchMemory {
+                wanted: spec.memory,
+                limit,
+            });
+        }
+        if !spec.place.suits(component.roles()) {
+            return Err(LoadFault::WrongRole {
+                wanted: spec.place.as_str(),
+                wanted_export: spec.place.wanted_export(),
+                found: component.roles().iter().map(|role| role.as_str()).collect(),
+            });
+        }
+        let surroundings = Surroundings {
+            log: LogGate::new(spec.name.clone()),
+            maps: find_maps(&spec.grants.maps, spec.maps)?,
+        };
+        let granted = granted(&spec.source, spec.grants);
+        let pre = link(runtime, &component, &granted)?;
+        Ok(Arc::new(Self {
+            name: spec.name.clone(),
+            exports: ExportIndices::find(&pre, component.roles(), spec.place)
+                .map_err(wrong_interface)?,
+            runtime: Arc::clone(runtime),
+            component,
+            pre,
+            surroundings: Arc::new(surroundings),
+            setup: deadline(runtime.options().setup_deadline),
+            deadline: deadline(spec.deadline),
+            memory: spec.memory,
+        }))
+    }
+
+    pub(super) fn error(&self, call: Call, fault: CallFault) -> CallError {
+        CallError {
+            plugin: self.name.clone(),
+            call,
+            fault,
+        }
+    }
+}
+
+fn deadline(limit: Duration) -> Deadline {
+    Deadline {
+        limit,
+        ticks: Runtime::ticks(limit),
+    }
+}
+
+/// Weir's own plugins get what they import without the operator having to write it down; maps are
+/// still those that are named.
+fn granted(source: &PluginSource, grants: &Grants) -> Vec<Import> {
+    let own = matches!(source, PluginSource::Bundled(_));
+    let mut granted = Import::ALL.to_vec();
+    granted.retain(|import| match import {
+        Import::Log => true,
+        Import::Clock => own || grants.clock,
+        Import::Random => own || grants.random,
+        Import::Maps => own || !grants.maps.is_empty(),
+    });
+    granted
+}
+
+fn find_maps(names: &[String], store: &MapStore) -> Result<Vec<Arc<super::maps::Map>>, LoadFault> {
+    let find = |name: &String| {
+        store
+            .get(name)
+            .cloned()
+            .ok_or_else(|| LoadFault::UnknownMap {
+                name: name.clone(),
+                known: store.names().map(str::to_owned).collect(),
+            })
+    };
+    names.iter().map(find).collect()
+}
+
+fn link(
+    runtime: &Runtime,
+    component: &Component,
+    granted: &[Import],
+) -> Result<InstancePre<State>, LoadFault> {
+    if let Some(import) = component.foreign_imports().first() {
+        return Err(LoadFault::NotOffered {
+            import: import.clone(),
+            offered: Import::ALL.map(Import::as_str).to_vec(),
+        });
+    }
+    for import in component.imports() {
+        if let Some(line) = import.grant_line()
+            && !granted.contains(import)
+        {
+            return Err(LoadFault::NotGranted {
+                import: import.as_str().to_owned(),
+                line,
+            });
+        }
+    }
+    let mut linker = Linker::new(runtime.engine());
+    let linked =
+        imports::link(&mut linker, granted).and_then(|()| linker.instantiate_pre(&component.code));
+    linked.map_err(|error| {
+        if component.is_newer() {
+            // It may work, but this one uses what was added.
+            return LoadFault::WrongVersion {
+                found: component.contract().to_owned(),
+                offered: v0_1::VERSION,
+                newer: true,
+            };
+        }
+        LoadFault::Invalid {
+            message: format!("{error:#}"),
+        }
+    })
+}
+
+fn parse_config(text: &str) -> Result<Value, LoadFault> {
+    serde_json::from_str(text).map_err(|error| LoadFault::Config {
+        violations: vec![super::error::Violation {
+            pointer: String::new(),
+            message: format!("no JSON: {error}"),
+        }],
+    })
+}
+
+fn while_loading(error: CallError) -> LoadFault {
+    LoadFault::Call {
+        call: error.call,
+        fault: error.fault,
+    }
+}
+
+/// Calls every hook once with nothing known, so that a plugin which traps at once never gets traffic.
+fn try_out(
+    instance: &mut Instance,
+    place: Place,
+    roles: &[Role],
+    needs: &Needs,
+) -> Result<(), CallError> {
+    let nothing = |hook| vec![None; needs.inputs(hook).len()];
+    for role in roles.iter().copied().filter(|role| place.plays(*role)) {
+        match role {
+            Role::RequestFilter => {
+                instance.on_request(&nothing(Hook::OnRequest))?;
+            }
+            Role::ResponseFilter => {
+                instance.on_response(&nothing(Hook::OnResponse))?;
+            }
+            Role::Balancer => {
+                let servers = ["one", "two"].map(|name| Candidate {
+                    name: name.to_owned(),
+                    id: if name == "one" { 1 } else { 2 },
+                    weight: 1,
+                    limit: 0,
+                });
+                let loads: &[u32] = if needs.loads { &[0, 0] } else { &[] };
+                instance.update(&servers)?;
+                instance.pick(0, &nothing(Hook::Pick), loads, &[])?;
+            }
+            Role::BalancerFeedback => {
+                instance.observe(0, crate::model::Outcome::Success, 1_000)?;
+            }
+            Role::Persistence => {
+                instance.lookup(&nothing(Hook::Lookup))?;
+                instance.assigned("one", &nothing(Hook::Assigned))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wrong_interface(wrong: WrongInterface) -> LoadFault {
+    LoadFault::WrongType {
+        interface: wrong.interface,
+        offered: v0_1::VERSION,
+        message: wrong.message,
+    }
+}
+
+impl From<v0_1::PluginInfo> for PluginInfo {
+    fn from(info: v0_1::PluginInfo) -> Self {
+        Self {
+            name: info.name,
+            version: info.version,
+            summary: info.summary,
+            config_schema: info.config_schema,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The engine that all plugins share: its limits, the ticker that ends calls, and compiling.
+//!
+//! Knows nothing of what plugins are for.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::model::PluginName;
+
+use super::{
+    code_cache,
+    component::{Component, Digest},
+    error::{LoadError, LoadFault, RuntimeError},
+};
+
+/// How long the clock of deadlines takes from one step to the next. Shorter deadlines are as long as
+/// one step.
+const TICK: Duration = Duration::from_millis(1);
+
+/// What all plugins together, and any one of them, may take.
+#[derive(Debug, Clone)]
+pub struct RuntimeOptions {
+    /// Where compiled code is kept between runs; `None` compiles anew each time. Only this user may be
+    /// able to write there, since what lies there is run unchecked.
+    pub code_cache: Option<PathBuf>,
+    /// Instances alive at a time: uses × workers, twice over while a new generation replaces an old
+    /// one. Each takes 4 GiB of address space and only the memory that it touches.
+    pub max_instances: u32,
+    /// The most memory that the limit of any one instance can allow, in bytes.
+    pub max_memory: usize,
+    /// Of a plugin's file, in bytes.
+    pub max_file: u64,
+    /// What a plugin may hand over in one answer, or in one call of the proxy, in bytes.
+    pub max_answer: usize,
+    /// How often a plugin may call the proxy within one call.
+    pub max_imports: u32,
+    /// For everything that happens while loading and starting: `describe`, `configure`, the trial
+    /// calls.
+    pub setup_deadline: Duration,
+}
+
+impl Default for RuntimeOptions {
+    fn default() -> Self {
+        Self {
+            code_cache: None,
+            max_instances: 2_000,
+            max_memory: 1024 * 1024 * 1024,
+            max_file: 64 * 1024 * 1024,
+            max_answer: 2 * 1024 * 1024,
+            max_imports: 10_000,
+            setup_deadline: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The plugin engine. Plugins keep it alive; when the last one is gone, so is its ticker thread.
+pub struct Runtime {
+    engine: Engine,
+    options: RuntimeOptions,
+    compiled: Mutex<HashMap<Digest, Weak<Component>>>,
+    _ticker: Ticker,
+}
+
+impl Runtime {
+    /// Fails if the code cache isn't safe to use or the system doesn't give the address space.
+    pub fn new(options: RuntimeOptions) -> Result<Arc<Self>, RuntimeError> {
+        let engine =
+            Engine::new(&engine_config(&options)?).map_err(|error| RuntimeError::Engine {
+                message: format!("{error:#}"),
+            })?;
+        Ok(Arc::new(Self {
+            _ticker: Ticker::start(engine.clone())?,
+            engine,
+            options,
+            compiled: Mutex::default(),
+        }))
+    }
+
+    pub fn options(&self) -> &RuntimeOptions {
+        &self.options
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Makes machine code of a component. `name` is what errors call it.
+    ///
+    /// The same bytes are compiled once as long as somebody uses the result. Compiling happens one at
+    /// a time, each on all CPUs, and may take seconds: not for the data path.
+    pub fn compile(&self, bytes: &[u8], name: &PluginName) -> Result<Arc<Component>, LoadError> {
+        self.compile_bytes(bytes).map_err(|fault| LoadError {
+            plugin: name.clone(),
+            fault,
+        })
+    }
+
+    pub(super) fn compile_bytes(&self, bytes: &[u8]) -> Result<Arc<Component>, LoadFault> {
+        if bytes.len() as u64 > self.options.max_file {
+            return Err(LoadFault::TooLarge {
+                limit: self.options.max_file,
+            });
+        }
+        let digest = Digest::of(bytes);
+        // Held while compiling, so that two uses of one file that load side by side compile it once.
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(component) = compiled.get(&digest).and_then(Weak::upgrade) {
+            return Ok(component);
+        }
+        let component = Arc::new(Component::compile(&self.engine, bytes, digest)?);
+        compiled.retain(|_, component| component.strong_count() > 0);
+        compiled.insert(digest, Arc::downgrade(&component));
+        Ok(component)
+    }
+
+    /// Steps of the ticker after which a call has certainly had `deadline`. The first step may come at
+    /// once, hence one more.
+    pub(super) fn ticks(deadline: Duration) -> u64 {
+        let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos());
+        u64::try_from(ticks)
+            .unwrap_or(u64::MAX / 2)
+            .saturating_add(1)
+    }
+}
+
+fn engine_config(options: &RuntimeOptions) -> Result<Config, RuntimeError> {
+    let mut config = Config::new();
+    // Calls are synchronous. With concurrency support a flat call costs three times as much.
+    config.concurrency_support(false);
+    config.epoch_interruption(true);
+    // Well under the 2 MiB that the stacks of worker threads have.
+    config.max_wasm_stack(512 * 1024);
+    config.memory_init_cow(true);
+
+    // What no guest language needs to make a plugin is off; threads, garbage collection and
+    // exceptions aren't even compiled in.
+    config.wasm_memory64(false);
+    config.wasm_multi_memory(false);
+    config.wasm_relaxed_simd(false);
+    config.wasm_custom_page_sizes(false);
+    config.wasm_wide_arithmetic(false);
+
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
+    if let Some(folder) = &options.code_cache {
+        config.cache(Some(code_cache::open(folder)?));
+    }
+    Ok(config)
+}
+
+/// Slots for instances. A component made by the usual tools has a core module, two small helper modules,
+/// one memory and two tables; JavaScript and Python bring a few more.
+fn pool(options: &RuntimeOptions) -> PoolingAllocationConfig {
+    const METADATA: usize = 512 * 1024;
+    let instances = options.max_instances;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .max_component_instance_size(METADATA)
+        .max_core_instances_per_component(limits::CORE_INSTANCES)
+        .max_memories_per_component(limits::MEMORIES)
+        .max_tables_per_component(limits::TABLES)
+        .total_core_instances(instances.saturating_mul(4))
+        .max_core_instance_size(METADATA)
+        .total_memories(instances)
+        .max_memory_size(options.max_memory)
+        .total_tables(instances.saturating_mul(3))
+        .table_elements(limits::TABLE_ELEMENTS)
+        // Instances live long, so slots that wait warm for their like would only hold memory.
+        .max_unused_warm_slots(16);
+    pool
+}
+
+/// Of one instance, whatever its configuration says.
+pub(super) mod limits {
+    pub const CORE_INSTANCES: u32 = 16;
+    pub const MEMORIES: u32 = 2;
+    pub const TABLES: u32 = 8;
+    pub const TABLE_ELEMENTS: usize = 20_000;
+}
+
+/// The thread that moves the engine's clock. It ends when this is dropped.
+struct Ticker {
+    _running: mpsc::Sender<()>,
+}
+
+impl Ticker {
+    fn start(engine: Engine) -> Result<Self, RuntimeError> {
+        let (running, ended) = mpsc::channel();
+        thread::Builder::new()
+            .name("plugin-ticker".to_owned())
+            .spawn(move || {
+                // One step per wake-up, even if it comes late: on an overloaded machine plugins got no
+                // CPU in that time either, and shouldn't be blamed for it.
+                while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                    engine.increment_epoch();
+                }
+            })
+            .map_err(|source| RuntimeError::Ticker { source })?;
+        Ok(Self { _running: running })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_never_cut_short() {
+        assert_eq!(Runtime::ticks(Duration::from_millis(10)), 11);
+        assert_eq!(Runtime::ticks(Duration::from_micros(10_001)), 12);
+        assert_eq!(Runtime::ticks(Duration::ZERO), 1);
+        assert!(Runtime::ticks(Duration::MAX) > 1 << 60);
+    }
+}
