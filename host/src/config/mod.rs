@@ -4,15 +4,36 @@
 //!
 //! Knows nothing of sockets or wasm.
 
+mod address;
+mod backend;
+mod check;
+mod error;
+mod error_page;
+mod frontend;
+mod load;
+mod log;
+mod map;
+mod name;
+mod places;
+mod plugin_use;
+mod process;
+mod read;
+mod suggest;
+mod units;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    ops::Range,
     path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use crate::model::{BackendName, FrontendName, ServerName};
+
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use load::{load, parse};
 
 /// A checked configuration file.
 #[derive(Debug, Clone)]
@@ -304,11 +325,15 @@ pub enum CheckKind {
     },
 }
 
-/// Byte offsets of a plugin's config in the file it came from, by JSON pointer.
+/// Byte ranges of a plugin's config in the file it came from, by JSON pointer.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigPlaces {
     pub file: PathBuf,
     pub source: Arc<str>,
     /// JSON pointer (`/rule/0/when`) → byte range in `source`. The empty pointer is the whole.
-    pub spans: BTreeMap<String, std::ops::Range<usize>>,
+    pub spans: BTreeMap<String, Range<usize>>,
+    /// The same for the keys of tables.
+    pub keys: BTreeMap<String, Range<usize>>,
+    /// Where the plugin is named.
+    pub plugin: Range<usize>,
 }

@@ -1,0 +1,248 @@
+//! From a file to a [`Config`]: the way through all sections, and TOML's own errors.
+
+use std::{collections::HashSet, fs, ops::Range, path::Path, sync::Arc};
+
+use toml::de::DeTable;
+use toml_parser::{Source as TomlSource, lexer::TokenKind};
+
+use super::{
+    Config, ConfigError, ConfigErrors,
+    backend::read_backends,
+    error::{Finding, Findings, Source},
+    frontend::read_frontends,
+    log::read_logs,
+    map::read_maps,
+    plugin_use::Surroundings,
+    process::{read_defaults, read_process},
+    read::{Fields, Reader},
+};
+
+/// No configuration is as large as this.
+const MOST_BYTES: u64 = 16 << 20;
+/// Tables within tables within lists. The proxy's own keys need five.
+const DEEPEST: usize = 60;
+/// Up to here a file with a syntax error is searched for more of them.
+const RECOVERY_BYTES: usize = 256 << 10;
+
+/// Reads and checks a configuration file, and the error pages it names.
+///
+/// # Errors
+/// Everything that is wrong with it, each with its place.
+pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    let of_file = |message: String| ConfigErrors::from(ConfigError::of_file(path, message));
+    let unreadable = |error: std::io::Error| of_file(format!("cannot be read: {error}"));
+
+    let about = fs::metadata(path).map_err(unreadable)?;
+    if !about.is_file() {
+        return Err(of_file("is not a regular file".to_owned()));
+    }
+    if about.len() > MOST_BYTES {
+        return Err(of_file(too_large(about.len())));
+    }
+    let bytes = fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..at]).count() + 1;
+        of_file(format!(
+            "is not UTF-8 text: byte {at}, on line {line}, has no meaning"
+        ))
+    })?;
+    parse(path, &text)
+}
+
+fn too_large(bytes: u64) -> String {
+    format!("has {bytes} bytes; a configuration has at most {MOST_BYTES}")
+}
+
+/// Checks `text` as if it stood in `file`, whose folder is where relative paths start.
+///
+/// # Errors
+/// Everything that is wrong with it, each with its place.
+pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigErrors> {
+    if text.len() as u64 > MOST_BYTES {
+        return Err(ConfigError::of_file(file, too_large(text.len() as u64)).into());
+    }
+    let source = Source::new(file, text);
+    let tree = match syntax(text) {
+        Ok(tree) => tree,
+        Err(findings) => {
+            return Err(findings
+                .conclude(&source)
+                .err()
+                .unwrap_or_else(|| ConfigError::of_file(file, "is not TOML").into()));
+        }
+    };
+
+    let base = folder_of(file);
+    let reader = Reader::new(&base);
+    let config = read(&reader, file, text, &tree);
+    let findings = reader.into_findings();
+    let warnings = findings.conclude(&source)?;
+    Ok(Config { warnings, ..config })
+}
+
+/// The folder in absolute form, so that a change of the working directory does not matter later.
+fn folder_of(file: &Path) -> std::path::PathBuf {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+}
+
+/// Reads every section. What is wrong is in the reader's findings; then the result is not used.
+fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Config {
+    let mut top = Fields::top(reader, tree);
+    let process = read_process(&mut top);
+    let defaults = read_defaults(&mut top);
+    let logs = read_logs(&mut top);
+    let maps = read_maps(&mut top);
+    let surroundings = Surroundings {
+        file,
+        source: Arc::from(text),
+        defaults: &defaults,
+        maps: maps.iter().map(|map| map.name.clone()).collect(),
+    };
+    let backends = read_backends(&mut top, &surroundings);
+    let backend_names: Vec<&str> = backends.iter().map(|b| b.name.as_str()).collect();
+    let frontends = read_frontends(&mut top, &surroundings, &backend_names);
+    warn_of_unused_backends(reader, &top, &frontends, &backends);
+    top.finish(&[
+        (
+            "server",
+            "servers belong to a backend: write `[[backend.server]]`",
+        ),
+        (
+            "filter",
+            "filters belong to a frontend: write `[[frontend.filter]]`",
+        ),
+        (
+            "global",
+            "what HAProxy has in `global` stands at the top of the file, without a heading",
+        ),
+        ("defaults", "write `[timeouts]` and `[limits]`"),
+        ("bind", "addresses to listen on belong to a `[[frontend]]`"),
+    ]);
+    Config {
+        file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
+        process,
+        logs,
+        maps,
+        frontends,
+        backends,
+        warnings: Vec::new(),
+    }
+}
+
+/// A backend may be named by any filter, so this is only known where there is none.
+fn warn_of_unused_backends(
+    reader: &Reader<'_>,
+    top: &Fields<'_>,
+    frontends: &[super::Frontend],
+    backends: &[super::Backend],
+) {
+    if frontends
+        .iter()
+        .any(|frontend| !frontend.filters.is_empty())
+    {
+        return;
+    }
+    let used: HashSet<&str> = frontends
+        .iter()
+        .filter_map(|frontend| frontend.default_backend.as_ref())
+        .map(|name| name.as_str())
+        .collect();
+    for backend in backends {
+        if !used.contains(backend.name.as_str()) {
+            reader.warning(
+                top.table_span("backend", "name", backend.name.as_str()),
+                format!("backend `{}` is never used", backend.name),
+                "no frontend has it as `default_backend`, and there is no filter that could choose it",
+            );
+        }
+    }
+}
+
+/// The file as a tree, or what keeps it from being one.
+fn syntax(text: &str) -> Result<DeTable<'_>, Findings> {
+    let mut findings = Findings::default();
+    if let Some(span) = too_deep(text) {
+        findings.error(Finding {
+            span,
+            message: format!("tables and lists are nested more than {DEEPEST} deep"),
+            hint: None,
+        });
+        return Err(findings);
+    }
+    let first = match DeTable::parse(text) {
+        Ok(tree) => return Ok(tree.into_inner()),
+        Err(first) => first,
+    };
+    let errors = if text.len() <= RECOVERY_BYTES {
+        DeTable::parse_recoverable(text).1
+    } else {
+        vec![first]
+    };
+    for error in errors {
+        findings.error(Finding {
+            span: error.span().unwrap_or(0..0),
+            message: error.message().to_owned(),
+            hint: syntax_hint(text, error.span().unwrap_or(0..0), error.message()),
+        });
+    }
+    Err(findings)
+}
+
+/// What would do, for the mistakes that people coming from other formats make.
+fn syntax_hint(text: &str, span: Range<usize>, message: &str) -> Option<String> {
+    if message.starts_with("duplicate key") {
+        return Some("it has been given before; lists of tables are written `[[…]]`".to_owned());
+    }
+    if message.starts_with("string values must be quoted") {
+        let word = text.get(span).filter(|word| word.len() <= 60)?;
+        return Some(format!("write \"{word}\""));
+    }
+    None
+}
+
+/// The first place where nesting gets deeper than is sound. The TOML parser limits brackets but not
+/// dotted keys, and a tree that is deep enough overflows the stack when it is dropped.
+fn too_deep(text: &str) -> Option<Range<usize>> {
+    let mut enclosing: Vec<usize> = Vec::new();
+    let mut outer = 0;
+    let mut here = 0;
+    for token in TomlSource::new(text).lex() {
+        match token.kind() {
+            TokenKind::Dot => here += 1,
+            TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => {
+                enclosing.push(here);
+                outer += here + 1;
+                here = 0;
+            }
+            TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => {
+                if let Some(dots) = enclosing.pop() {
+                    outer -= dots + 1;
+                    here = dots;
+                }
+            }
+            TokenKind::Comma => here = 0,
+            TokenKind::Newline if enclosing.is_empty() => here = 0,
+            TokenKind::Newline
+            | TokenKind::Equals
+            | TokenKind::Whitespace
+            | TokenKind::Comment
+            | TokenKind::LiteralString
+            | TokenKind::BasicString
+            | TokenKind::MlLiteralString
+            | TokenKind::MlBasicString
+            | TokenKind::Atom
+            | TokenKind::Eof => {}
+        }
+        if outer + here > DEEPEST {
+            return Some(token.span().start()..token.span().end());
+        }
+    }
+    None
+}

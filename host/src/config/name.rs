@@ -1,0 +1,66 @@
+//! Names of things in the file: what they may look like, and that none is given twice.
+
+use std::collections::HashSet;
+
+use super::read::{Fields, Node, shorten};
+
+const LONGEST: usize = 128;
+
+/// The names of one kind that were seen so far.
+pub(super) struct Unique {
+    kind: &'static str,
+    seen: HashSet<String>,
+}
+
+impl Unique {
+    pub fn new(kind: &'static str) -> Self {
+        Self {
+            kind,
+            seen: HashSet::new(),
+        }
+    }
+
+    fn take(&mut self, name: &str, node: &Node<'_>) {
+        if !self.seen.insert(name.to_owned()) {
+            node.complain(
+                format!("another {} is already called `{name}`", self.kind),
+                "choose another name",
+            );
+        }
+    }
+}
+
+/// Reads the `name` of a table and begins its messages with it.
+pub(super) fn read_name(fields: &mut Fields<'_>, kind: &str, names: &mut Unique) -> Option<String> {
+    let node = fields.require("name", &format!("\"{}\"", example(kind)))?;
+    let name = node.plain_text(example(kind))?;
+    fields.set_context(&format!("{}{kind} `{}`: ", fields.context(), shorten(name)));
+    let odd = name
+        .chars()
+        .find(|c| !c.is_ascii_alphanumeric() && !"-_.:".contains(*c));
+    if let Some(odd) = odd {
+        node.complain(
+            format!("a {kind}'s name cannot contain {odd:?}"),
+            "letters, digits, `-`, `_`, `.` and `:` can",
+        );
+        return None;
+    }
+    if name.len() > LONGEST {
+        node.complain(
+            format!("a {kind}'s name cannot have {} characters", name.len()),
+            format!("at most {LONGEST}"),
+        );
+        return None;
+    }
+    names.take(name, &node);
+    Some(name.to_owned())
+}
+
+fn example(kind: &str) -> &'static str {
+    match kind {
+        "frontend" => "web",
+        "backend" => "api",
+        "server" => "api1",
+        _ => "tiers",
+    }
+}

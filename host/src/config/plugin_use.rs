@@ -1,0 +1,198 @@
+//! A plugin where a frontend or backend uses it: `[[frontend.filter]]`, `balance`, `persistence`.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    ConfigPlaces, Grants, OnFailure, PluginSource, PluginUse,
+    address::resolve,
+    places::read_config,
+    process::{Defaults, PluginDefaults, plugin_limits},
+    read::{Fields, Node, shorten},
+    suggest::{nearest, one_of},
+};
+
+/// What the uses of plugins in one file have in common.
+pub(super) struct Surroundings<'a> {
+    pub file: &'a Path,
+    pub source: Arc<str>,
+    pub defaults: &'a Defaults,
+    /// Names of the `[[map]]`s.
+    pub maps: Vec<String>,
+}
+
+const ON_FAILURE: &[(&str, OnFailure)] = &[("deny", OnFailure::Deny), ("skip", OnFailure::Skip)];
+
+/// Reads `[[frontend.filter]]`.
+pub(super) fn read_filter(mut fields: Fields<'_>, around: &Surroundings<'_>) -> Option<PluginUse> {
+    let on_failure = fields.get("on_failure").map(|node| node.choice(ON_FAILURE));
+    let plugin = read_plugin(fields, "\"rules\"", around, &[])?;
+    Some(PluginUse {
+        on_failure: on_failure.unwrap_or(Some(OnFailure::Deny))?,
+        ..plugin
+    })
+}
+
+/// Reads `balance` or `persistence`: a plugin's name, or a table.
+pub(super) fn read_short_or_table(
+    node: &Node<'_>,
+    section: &'static str,
+    example: &str,
+    around: &Surroundings<'_>,
+) -> Option<PluginUse> {
+    if node.value().is_str() {
+        let source = read_source(node)?;
+        return Some(plugin_use(source, node, around));
+    }
+    if !node.value().is_table() {
+        node.wrong_type(
+            "a plugin's name or a table",
+            &format!("write `{example}` or `{{ plugin = {example}, config = {{ … }} }}`"),
+        );
+        return None;
+    }
+    const NO_CHOICE: &str =
+        "only filters have this choice; here a failing plugin means 503 for the request";
+    read_plugin(
+        node.fields(section)?,
+        example,
+        around,
+        &[("on_failure", NO_CHOICE)],
+    )
+}
+
+/// A use that says no more than which plugin.
+fn plugin_use(source: PluginSource, named: &Node<'_>, around: &Surroundings<'_>) -> PluginUse {
+    PluginUse {
+        source,
+        config: "{}".to_owned(),
+        places: ConfigPlaces {
+            file: around.file.to_owned(),
+            source: Arc::clone(&around.source),
+            plugin: named.span(),
+            ..ConfigPlaces::default()
+        },
+        grants: Grants::default(),
+        on_failure: OnFailure::Deny,
+        deadline: around.defaults.plugin.deadline,
+        memory: around.defaults.plugin.memory,
+    }
+}
+
+fn read_plugin(
+    mut fields: Fields<'_>,
+    example: &str,
+    around: &Surroundings<'_>,
+    elsewhere: &[(&str, &str)],
+) -> Option<PluginUse> {
+    let named = fields.require("plugin", example);
+    let source = named.as_ref().and_then(read_source);
+    let config = fields.get("config");
+    let grants = read_grants(&mut fields, around);
+    let PluginDefaults { deadline, memory } = plugin_limits(&mut fields, &around.defaults.plugin);
+
+    let mut read = named
+        .zip(source)
+        .map(|(named, source)| plugin_use(source, &named, around));
+    if let Some(config) = config {
+        // Read even if the plugin's name is wrong, for the sake of what is wrong in it.
+        let mut nowhere = ConfigPlaces::default();
+        let places = read.as_mut().map_or(&mut nowhere, |read| &mut read.places);
+        let json = read_config(&config, places).to_string();
+        if let Some(read) = &mut read {
+            read.config = json;
+        }
+    }
+    fields.finish(elsewhere);
+    Some(PluginUse {
+        grants,
+        deadline,
+        memory,
+        ..read?
+    })
+}
+
+fn read_source(node: &Node<'_>) -> Option<PluginSource> {
+    const HINT: &str = "name a plugin that Weir ships, or write a path such as `./my.wasm`";
+    let text = node.plain_text("rules")?;
+    if text.contains("://") {
+        node.wrong(
+            format!("cannot be fetched from `{}`", shorten(text)),
+            "download the component and write its path, such as `./my.wasm`",
+        );
+        return None;
+    }
+    if text.contains('/') || text.ends_with(".wasm") {
+        return Some(PluginSource::File(resolve(text, node.reader.base)));
+    }
+    let bare = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !bare || text.len() > 64 {
+        node.wrong(format!("cannot be `{}`", shorten(text)), HINT);
+        return None;
+    }
+    Some(PluginSource::Bundled(text.to_owned()))
+}
+
+fn read_grants(fields: &mut Fields<'_>, around: &Surroundings<'_>) -> Grants {
+    let mut grants = Grants::default();
+    let listed = fields.get("grant").and_then(|node| node.list("strings"));
+    for node in listed.into_iter().flatten() {
+        let choices = [("clock", false), ("random", true)];
+        if node.value().as_str() == Some("log") {
+            node.wrong("need not be granted: `log` always is", "leave it out");
+            continue;
+        }
+        if node.value().as_str() == Some("maps") {
+            node.wrong(
+                "cannot be `maps`",
+                "list the maps by name: `maps = [\"tiers\"]`",
+            );
+            continue;
+        }
+        match node.choice(&choices) {
+            Some(false) => grants.clock = true,
+            Some(true) => grants.random = true,
+            None => {}
+        }
+    }
+    let listed = fields
+        .get("maps")
+        .and_then(|node| node.list("names of maps"));
+    for node in listed.into_iter().flatten() {
+        let Some(name) = node.plain_text("tiers") else {
+            continue;
+        };
+        if around.maps.iter().any(|map| map == name) {
+            grants.maps.push(name.to_owned());
+        } else {
+            let names = around.maps.iter().map(String::as_str);
+            node.complain(
+                format!("no map named `{}`", shorten(name)),
+                hint_among("map", name, names),
+            );
+        }
+    }
+    grants
+}
+
+/// The way out when something of the file's own is referred to that does not exist.
+pub(super) fn hint_among<'n>(
+    kind: &str,
+    name: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> String {
+    const LISTED: usize = 8;
+    if let Some(near) = nearest(name, names.clone()) {
+        return format!("did you mean `{near}`?");
+    }
+    let listed: Vec<&str> = names.clone().take(LISTED).collect();
+    if listed.is_empty() {
+        return format!("add a `[[{kind}]]` with that name");
+    }
+    let more = if names.count() > LISTED { ", …" } else { "" };
+    format!(
+        "there is {}{more}",
+        one_of(&listed).replace(" or ", " and ")
+    )
+}
