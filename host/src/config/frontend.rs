@@ -1,6 +1,6 @@
 //! `[[frontend]]`: where clients connect, who judges them, and the default backend.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use super::{
     Address, ForwardedFor, Frontend,
@@ -27,7 +27,7 @@ struct Listeners {
 pub(super) fn read_frontends(
     top: &mut Fields<'_>,
     around: &Surroundings<'_>,
-    backends: &[&str],
+    backends: &[(&str, Range<usize>)],
 ) -> Vec<Frontend> {
     let mut names = Unique::new("frontend");
     let mut listeners = Listeners::default();
@@ -49,7 +49,7 @@ pub(super) fn read_frontends(
 fn read_frontend(
     mut fields: Fields<'_>,
     around: &Surroundings<'_>,
-    backends: &[&str],
+    backends: &[(&str, Range<usize>)],
     names: &mut Unique,
     listeners: &mut Listeners,
 ) -> Option<Frontend> {
@@ -226,12 +226,13 @@ fn show(address: &Address) -> String {
     }
 }
 
-fn read_backend_name(node: &Node<'_>, backends: &[&str]) -> Option<BackendName> {
+fn read_backend_name(node: &Node<'_>, backends: &[(&str, Range<usize>)]) -> Option<BackendName> {
     let name = node.plain_text("api")?;
-    if !backends.contains(&name) {
+    let names = backends.iter().map(|(name, _)| *name);
+    if names.clone().all(|known| known != name) {
         node.complain(
             format!("no backend named `{}`", shorten(name)),
-            hint_among("backend", name, backends.iter().copied()),
+            hint_among("backend", name, names),
         );
         return None;
     }

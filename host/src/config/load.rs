@@ -6,7 +6,7 @@ use toml::de::DeTable;
 use toml_parser::{Source as TomlSource, lexer::TokenKind};
 
 use super::{
-    Config, ConfigError, ConfigErrors,
+    Config, ConfigError, ConfigErrors, Frontend,
     backend::read_backends,
     error::{Finding, Findings, Source},
     frontend::read_frontends,
@@ -14,7 +14,7 @@ use super::{
     map::read_maps,
     plugin_use::Surroundings,
     process::{read_defaults, read_process},
-    read::{Fields, Reader},
+    read::{Fields, Reader, shorten},
 };
 
 /// No configuration is as large as this.
@@ -103,12 +103,16 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         file,
         source: Arc::from(text),
         defaults: &defaults,
-        maps: maps.iter().map(|map| map.name.clone()).collect(),
+        maps: top
+            .texts_of("map", "name")
+            .iter()
+            .map(|(name, _)| *name)
+            .collect(),
     };
     let backends = read_backends(&mut top, &surroundings);
-    let backend_names: Vec<&str> = backends.iter().map(|b| b.name.as_str()).collect();
+    let backend_names = top.texts_of("backend", "name");
     let frontends = read_frontends(&mut top, &surroundings, &backend_names);
-    warn_of_unused_backends(reader, &top, &frontends, &backends);
+    warn_of_unused_backends(reader, &frontends, &backend_names);
     top.finish(&[
         (
             "server",
@@ -139,9 +143,8 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
 /// A backend may be named by any filter, so this is only known where there is none.
 fn warn_of_unused_backends(
     reader: &Reader<'_>,
-    top: &Fields<'_>,
-    frontends: &[super::Frontend],
-    backends: &[super::Backend],
+    frontends: &[Frontend],
+    backends: &[(&str, Range<usize>)],
 ) {
     if frontends
         .iter()
@@ -154,11 +157,11 @@ fn warn_of_unused_backends(
         .filter_map(|frontend| frontend.default_backend.as_ref())
         .map(|name| name.as_str())
         .collect();
-    for backend in backends {
-        if !used.contains(backend.name.as_str()) {
+    for (name, span) in backends {
+        if !used.contains(name) {
             reader.warning(
-                top.table_span("backend", "name", backend.name.as_str()),
-                format!("backend `{}` is never used", backend.name),
+                span.clone(),
+                format!("backend `{}` is never used", shorten(name)),
                 "no frontend has it as `default_backend`, and there is no filter that could choose it",
             );
         }
@@ -185,11 +188,25 @@ fn syntax(text: &str) -> Result<DeTable<'_>, Findings> {
     } else {
         vec![first]
     };
-    for error in errors {
+    let mut errors: Vec<(Range<usize>, &str)> = errors
+        .iter()
+        .map(|error| (error.span().unwrap_or(0..0), error.message()))
+        .collect();
+    errors.sort_by_key(|(span, _)| span.start);
+    let mut next_line = 0;
+    for (span, message) in errors {
+        // What follows on the same line is mostly the parser getting its bearings.
+        if span.start < next_line {
+            continue;
+        }
+        next_line = match memchr::memchr(b'\n', &text.as_bytes()[span.start..]) {
+            Some(length) => span.start + length + 1,
+            None => text.len() + 1,
+        };
         findings.error(Finding {
-            span: error.span().unwrap_or(0..0),
-            message: error.message().to_owned(),
-            hint: syntax_hint(text, error.span().unwrap_or(0..0), error.message()),
+            hint: syntax_hint(text, span.clone(), message),
+            span,
+            message: message.to_owned(),
         });
     }
     Err(findings)
@@ -202,6 +219,9 @@ fn syntax_hint(text: &str, span: Range<usize>, message: &str) -> Option<String> 
     }
     if message.starts_with("string values must be quoted") {
         let word = text.get(span).filter(|word| word.len() <= 60)?;
+        if word.is_empty() {
+            return Some("write a value".to_owned());
+        }
         return Some(format!("write \"{word}\""));
     }
     None

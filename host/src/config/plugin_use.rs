@@ -17,7 +17,7 @@ pub(super) struct Surroundings<'a> {
     pub source: Arc<str>,
     pub defaults: &'a Defaults,
     /// Names of the `[[map]]`s.
-    pub maps: Vec<String>,
+    pub maps: Vec<&'a str>,
 }
 
 const ON_FAILURE: &[(&str, OnFailure)] = &[("deny", OnFailure::Deny), ("skip", OnFailure::Skip)];
@@ -163,10 +163,10 @@ fn read_grants(fields: &mut Fields<'_>, around: &Surroundings<'_>) -> Grants {
         let Some(name) = node.plain_text("tiers") else {
             continue;
         };
-        if around.maps.iter().any(|map| map == name) {
+        if around.maps.contains(&name) {
             grants.maps.push(name.to_owned());
         } else {
-            let names = around.maps.iter().map(String::as_str);
+            let names = around.maps.iter().copied();
             node.complain(
                 format!("no map named `{}`", shorten(name)),
                 hint_among("map", name, names),

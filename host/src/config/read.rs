@@ -210,8 +210,9 @@ impl<'a> Fields<'a> {
         self.table.get_key_value(key).map(|(key, _)| key.span())
     }
 
-    /// Where the table of the list `list` stands whose `key` is `text`.
-    pub fn table_span(&self, list: &str, key: &str, text: &str) -> Range<usize> {
+    /// The text under `key` in each table of the list `list`, whether or not the rest of the table is
+    /// sound; so that one mistake is not reported again by everything that refers to it.
+    pub fn texts_of(&self, list: &str, key: &str) -> Vec<(&'a str, Range<usize>)> {
         let items = self
             .table
             .get(list)
@@ -219,9 +220,11 @@ impl<'a> Fields<'a> {
         items
             .into_iter()
             .flatten()
-            .filter_map(|item| item.get_ref().as_table()?.get(key))
-            .find(|value| value.get_ref().as_str() == Some(text))
-            .map_or(self.span.clone(), Spanned::span)
+            .filter_map(|item| {
+                let value = item.get_ref().as_table()?.get(key)?;
+                Some((value.get_ref().as_str()?, value.span()))
+            })
+            .collect()
     }
 
     /// Refuses the keys that nobody asked for. `elsewhere` names keys that belong to another place.
@@ -310,7 +313,7 @@ impl<'a> Node<'a> {
         if let DeValue::String(text) = self.value() {
             return Some(text);
         }
-        self.wrong_type("a string", &format!("write `{example}`"));
+        self.wrong_type("a string", &format!("write \"{example}\""));
         None
     }
 
@@ -318,7 +321,7 @@ impl<'a> Node<'a> {
     pub fn plain_text(&self, example: &str) -> Option<&'a str> {
         let text = self.text(example)?;
         if text.is_empty() {
-            self.wrong("is empty", format!("write something like `{example}`"));
+            self.wrong("is empty", format!("write something like \"{example}\""));
             return None;
         }
         if text.chars().any(char::is_control) {

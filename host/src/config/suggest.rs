@@ -18,7 +18,11 @@ pub(super) fn nearest<'a>(
         .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| {
             let plain = candidate.to_ascii_lowercase().replace('-', "_");
-            (distance(&word, &plain), candidate)
+            // One cut short, such as `warn` for `warning`, is as near as a slip.
+            let cut = word.len().min(plain.len()) >= 3
+                && (plain.starts_with(&word) || word.starts_with(&plain));
+            let edits = distance(&word, &plain);
+            (if cut { edits.min(allowed) } else { edits }, candidate)
         })
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
@@ -65,6 +69,7 @@ mod tests {
         assert_eq!(nearest("blance", words), Some("balance"));
         assert_eq!(nearest("max-connections", words), Some("max_connections"));
         assert_eq!(nearest("bnid", words), Some("bind"));
+        assert_eq!(nearest("max_conn", words), Some("max_connections"));
     }
 
     #[test]

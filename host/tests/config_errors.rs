@@ -1,5 +1,5 @@
-//! What an operator is told about a wrong file, word for word: each `golden/config/NAME.toml` against
-//! `NAME.err`. `BLESS=1 cargo test -p weir-tests --test config_errors` writes the answers anew; read
+//! What an operator is told about a wrong file, word for word: each `tests/golden/config/NAME.toml` at
+//! the top of the repository against `NAME.err`. `BLESS=1 cargo test -p weir --test config_errors` writes the answers anew; read
 //! the difference before committing it.
 
 use std::{
@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The folder, relative to this package, so that messages have no machine's paths in them.
-const FOLDER: &str = "golden/config";
+/// The folder, relative to this package.
+const FOLDER: &str = "../tests/golden/config";
 
 /// What `weir check` says: the errors, or the warnings of a file that has none.
 fn answer(file: &Path) -> String {
@@ -16,9 +16,10 @@ fn answer(file: &Path) -> String {
         Ok(config) => config.warnings.join("\n\n"),
         Err(errors) => errors.to_string(),
     };
+    // Neither the machine's paths nor this test's folder belong into the files.
     let here = std::env::current_dir().unwrap();
     let said = said.replace(&format!("{}/", here.display()), "");
-    format!("{said}\n")
+    format!("{}\n", said.replace(&format!("{FOLDER}/"), ""))
 }
 
 fn files_ending(ending: &str) -> Vec<PathBuf> {
