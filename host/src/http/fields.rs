@@ -276,7 +276,9 @@ impl Fields {
             .iter()
             .position(|field| field.is(bytes, name, known));
         self.push(name, value, known);
-        if let (Some(first), Some(new)) = (first, self.list.pop()) {
+        if let Some(first) = first
+            && let Some(new) = self.list.pop()
+        {
             self.drop_named(name, known);
             self.list.insert(first, new);
         }

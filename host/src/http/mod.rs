@@ -15,3 +15,6 @@ pub mod response;
 pub mod scan;
 mod syntax;
 pub mod write;
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,10 @@ impl RequestHead {
             }
         };
         fields.write(out, before, without);
+        if !fields.has_any(Known::Host.bit()) {
+            // An HTTP/1.0 client left open whom it asks, and that is how HTTP/1.1 says so (RFC 9112 §3.2).
+            out.extend_from_slice(b"Host:\r\n");
+        }
         let trailers = fields.has_any(Known::Te.bit()) && self.takes_trailers();
         if trailers {
             out.extend_from_slice(b"TE: trailers\r\n");
