@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{fields::Fields, known::Known, request::RequestHead, syntax::trim};
+use super::{fields::Fields, request::RequestHead};
 
 /// The path as rules should see it: percent-encoded unreserved characters decoded, other escapes in upper
 /// case, dot segments removed, runs of slashes merged. `%2F` stays as it is: it is not a separator.
@@ -22,22 +22,6 @@ pub fn query_param<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (!pair.is_empty() && form_decoded(key) == name).then(|| form_decoded(value))
-    })
-}
-
-/// The first cookie of that name over all Cookie fields, byte for byte: not decoded, not unquoted.
-/// Names are compared with their case.
-pub fn cookie<'a>(fields: &'a Fields, name: &str) -> Option<&'a [u8]> {
-    fields
-        .all_known(Known::Cookie)
-        .find_map(|line| cookie_in(line, name))
-}
-
-/// The first cookie of that name in the value of one Cookie field.
-pub fn cookie_in<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    line.split(|&b| b == b';').find_map(|pair| {
-        let equals = memchr::memchr(b'=', pair)?;
-        (trim(&pair[..equals]) == name.as_bytes()).then(|| trim(&pair[equals + 1..]))
     })
 }
 

@@ -48,6 +48,13 @@ pub struct FieldRef<'a> {
     pub known: Known,
 }
 
+/// What becomes of one field.
+pub(super) enum Rewrite {
+    Keep,
+    Drop,
+    To(Vec<u8>),
+}
+
 /// Why an edit was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadField {
@@ -177,23 +184,38 @@ impl Fields {
 
     fn check(&self, name: &str, value: &[u8]) -> Result<Known, BadField> {
         let known = checked_name(name)?;
+        self.check_value(name, value)?;
+        self.check_growth(name, name.len() + value.len())?;
+        if self.list.len() >= COUNT_LIMIT {
+            return Err(BadField::TooMany);
+        }
+        Ok(known)
+    }
+
+    pub(super) fn check_value(&self, name: &str, value: &[u8]) -> Result<(), BadField> {
         if !is_value(value) {
             return Err(BadField::Value {
                 name: name.to_owned(),
                 found: first_bad(value, is_value_byte),
             });
         }
-        let size = name.len() + value.len();
-        if value.len() > EDIT_LIMIT || self.bytes.len() + size > ARENA_LIMIT {
+        if value.len() > EDIT_LIMIT {
+            return Err(BadField::TooLarge {
+                name: name.to_owned(),
+                size: value.len(),
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_growth(&self, name: &str, size: usize) -> Result<(), BadField> {
+        if self.bytes.len() + size > ARENA_LIMIT {
             return Err(BadField::TooLarge {
                 name: name.to_owned(),
                 size,
             });
         }
-        if self.list.len() >= COUNT_LIMIT {
-            return Err(BadField::TooMany);
-        }
-        Ok(known)
+        Ok(())
     }
 
     fn drop_named(&mut self, name: &str, known: Known) {
@@ -302,6 +324,31 @@ impl Fields {
             known,
         });
         self.present |= known.bit();
+    }
+
+    /// Decides on each field with that tag. What it is rewritten to must be a sound value.
+    pub(super) fn rewrite(&mut self, known: Known, mut decide: impl FnMut(&[u8]) -> Rewrite) {
+        if !self.has(known) {
+            return;
+        }
+        let mut at = 0;
+        while at < self.list.len() {
+            let field = self.list[at];
+            let decided = match field.known == known {
+                true => decide(self.value(&field)),
+                false => Rewrite::Keep,
+            };
+            match decided {
+                Rewrite::Keep => at += 1,
+                Rewrite::Drop => drop(self.list.remove(at)),
+                Rewrite::To(value) => {
+                    let name = self.name(&field).to_owned();
+                    self.push(&name, &value, known);
+                    self.list.swap_remove(at);
+                    at += 1;
+                }
+            }
+        }
     }
 
     /// Marks the fields that `Connection` names as ending at this hop.

@@ -4,6 +4,7 @@
 pub mod bad;
 pub mod body;
 pub mod chunk;
+pub mod cookies;
 pub mod facts;
 pub mod fields;
 pub mod framing;

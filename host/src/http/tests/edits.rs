@@ -1,7 +1,7 @@
 //! Edits: what a plugin may do to a head, and that it then is as if it had come like that.
 
 use super::super::{
-    facts,
+    cookies, facts,
     fields::{BadField, Fields},
     known::Known,
     request::BadEdit,
@@ -61,7 +61,7 @@ fn adding_keeps_and_removing_takes_all_of_a_name() {
         .remove("x")
         .expect("that there is none is no error");
     head.fields.add("Cookie", b"a=1").expect("a sound field");
-    assert_eq!(facts::cookie(&head.fields, "a"), Some(&b"1"[..]));
+    assert_eq!(cookies::cookie(&head.fields, "a"), Some(&b"1"[..]));
     head.fields.remove("cookie").expect("a removable name");
     assert_eq!(head.fields.known(Known::Cookie), None);
     assert_eq!(sent(&head), sent(&head), "a retry writes the same");

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::facts::{cookie, cookie_in, host, joined, normalised_path, query_param, text};
+use super::super::facts::{host, joined, normalised_path, query_param, text};
 use super::*;
 
 fn request(lines: &str) -> RequestHead {
@@ -92,36 +92,6 @@ fn query_parameters_are_found_and_decoded() {
     ] {
         assert_eq!(query_param(query, name).as_deref(), value, "{query} {name}");
     }
-}
-
-#[test]
-fn cookies_are_found_byte_for_byte() {
-    for (line, name, value) in [
-        ("a=1", "a", Some("1")),
-        ("a=1; b=2", "b", Some("2")),
-        ("a=1;b=2", "b", Some("2")),
-        ("a=1 ;  b = 2 ", "b", Some("2")),
-        ("a=1; a=2", "a", Some("1")),
-        ("a=\"1\"", "a", Some("\"1\"")),
-        ("a=%41+b", "a", Some("%41+b")),
-        ("a==", "a", Some("=")),
-        ("a=", "a", Some("")),
-        ("a", "a", None),
-        ("A=1", "a", None),
-        ("aa=1; ba=2", "a", None),
-        ("x=\"; a=1\"", "a", Some("1\"")),
-        (";;; a=1", "a", Some("1")),
-        ("a=1,b=2", "a", Some("1,b=2")),
-        ("", "a", None),
-        ("=1", "", Some("1")),
-    ] {
-        let found = cookie_in(line.as_bytes(), name);
-        assert_eq!(found, value.map(str::as_bytes), "{line} {name}");
-    }
-    let head = request("Host: a\r\nCookie: a=1; b=2\r\nX: c=0\r\ncookie: c=3; a=4");
-    assert_eq!(cookie(&head.fields, "a"), Some(&b"1"[..]));
-    assert_eq!(cookie(&head.fields, "c"), Some(&b"3"[..]));
-    assert_eq!(cookie(&head.fields, "d"), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! again byte by byte: how the network cuts a message must not change what it is.
 
 mod bodies;
+mod cookies;
 mod edits;
 mod facts;
 mod random;
