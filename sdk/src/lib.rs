@@ -62,6 +62,7 @@ pub mod maps;
 mod needs;
 mod plugin;
 pub mod random;
+mod schedule;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod test;
 mod values;
@@ -82,4 +83,5 @@ pub use needs::{BackendRef, Handle, Needs};
 pub use plugin::{
     Balancer, FeedbackBalancer, Found, Persistence, Plugin, RequestFilter, ResponseFilter,
 };
+pub use schedule::Schedule;
 pub use values::Values;
