@@ -1,0 +1,478 @@
+//! What a rule does once its condition holds. All that can be wrong with it is found when it is made.
+
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+use weir_sdk::{BackendRef, Decision, Input, Needs, Reply, RequestEdits, ResponseEdits, Verdict};
+
+use crate::{
+    config::{self, OneOrMany},
+    inputs::{Fact, Facts, Inputs, Slot},
+    matchers::is_token,
+    problem::{Place, Problem, Problems},
+    template::{self, Template},
+};
+
+/// Fields that say how a message is framed or what a connection does. The proxy would refuse the edit,
+/// and with it the request.
+const OF_THE_PROXY: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What a rule does with a request.
+#[derive(Debug)]
+pub struct Action {
+    fields: Vec<FieldEdit>,
+    path: Option<Template>,
+    query: Option<Template>,
+    method: Option<String>,
+    response_fields: Vec<FieldEdit>,
+    ending: Option<Ending>,
+}
+
+/// What a rule does with a response.
+#[derive(Debug)]
+pub struct ResponseAction {
+    fields: Vec<FieldEdit>,
+    status: Option<u16>,
+}
+
+/// A verdict that ends the search for rules.
+#[derive(Debug)]
+enum Ending {
+    Use(BackendRef),
+    Deny(u16),
+    Reply {
+        status: u16,
+        headers: Vec<(String, Template)>,
+        body: Vec<u8>,
+    },
+    Redirect {
+        status: u16,
+        to: Template,
+        /// Where the host is, if the target needs it: a request need not have one.
+        host: Option<Slot>,
+    },
+}
+
+#[derive(Debug)]
+enum FieldEdit {
+    Remove(String),
+    Set(String, Template),
+    Add(String, Template),
+    Var(String, Template),
+}
+
+/// The edits that requests and responses have in common.
+trait Fields {
+    fn edit(&mut self, edit: &FieldEdit, facts: &impl Facts);
+}
+
+macro_rules! fields {
+    ($edits:ident) => {
+        impl Fields for $edits {
+            fn edit(&mut self, edit: &FieldEdit, facts: &impl Facts) {
+                match edit {
+                    FieldEdit::Remove(name) => self.remove_header(name),
+                    FieldEdit::Set(name, value) => self.set_header(name, &value.fill(facts)),
+                    FieldEdit::Add(name, value) => self.add_header(name, &value.fill(facts)),
+                    FieldEdit::Var(name, value) => self.set_var(name, &value.fill(facts)),
+                };
+            }
+        }
+    };
+}
+
+fields!(RequestEdits);
+fields!(ResponseEdits);
+
+impl Action {
+    /// Makes the edits, and breaks if the rule has the last word.
+    pub fn apply(&self, facts: &impl Facts, decision: &mut Decision) -> ControlFlow<()> {
+        for field in &self.fields {
+            decision.edits.edit(field, facts);
+        }
+        if let Some(path) = &self.path {
+            let path = local(path, path.fill(facts));
+            // `OPTIONS *` has no path that could be replaced by one made of it.
+            if path.starts_with('/') {
+                decision.edits.set_path(&path);
+            }
+        }
+        if let Some(query) = &self.query {
+            decision.edits.set_query(&query.fill(facts));
+        }
+        if let Some(method) = &self.method {
+            decision.edits.set_method(method);
+        }
+        for field in &self.response_fields {
+            decision.response_edits.edit(field, facts);
+        }
+        match &self.ending {
+            None => ControlFlow::Continue(()),
+            Some(ending) => {
+                decision.verdict = ending.verdict(facts);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+impl ResponseAction {
+    pub fn apply(&self, facts: &impl Facts, edits: &mut ResponseEdits) {
+        for field in &self.fields {
+            edits.edit(field, facts);
+        }
+        if let Some(status) = self.status {
+            edits.set_status(status);
+        }
+    }
+}
+
+impl Ending {
+    fn verdict(&self, facts: &impl Facts) -> Verdict {
+        match self {
+            Self::Use(backend) => Verdict::UseBackend(*backend),
+            Self::Deny(status) => Verdict::Deny(*status),
+            Self::Reply {
+                status,
+                headers,
+                body,
+            } => {
+                let reply = headers
+                    .iter()
+                    .fold(Reply::new(*status), |reply, (name, value)| {
+                        reply.header(name, &value.fill(facts))
+                    });
+                Verdict::Reply(reply.body(body.as_slice()))
+            }
+            Self::Redirect { status, to, host } => {
+                if host.is_some_and(|slot| facts.value(slot).is_none_or(str::is_empty)) {
+                    return Verdict::Deny(400);
+                }
+                let location = local(to, to.fill(facts));
+                Verdict::Reply(Reply::new(*status).header("location", &location))
+            }
+        }
+    }
+}
+
+/// Keeps a client from turning a path into a host: `//evil.example` is a URL of another site. Only a
+/// template that says so itself may begin with two slashes.
+fn local(template: &Template, filled: String) -> String {
+    if filled.starts_with("//") && !template.begins_with("//") {
+        format!("/{}", filled.trim_start_matches('/'))
+    } else {
+        filled
+    }
+}
+
+/// Reads the parts of a rule that say what to do, noting every problem.
+pub struct ActionReader<'r> {
+    pub inputs: &'r mut Inputs,
+    pub problems: &'r mut Problems,
+    pub place: &'r Place,
+}
+
+impl ActionReader<'_> {
+    pub fn action(&mut self, rule: &config::Rule, needs: &mut Needs) -> Option<Action> {
+        // Taken apart, so that a new key cannot be forgotten here.
+        let config::Rule {
+            when: _,
+            use_backend,
+            deny,
+            reply,
+            redirect,
+            set_header,
+            add_header,
+            remove_header,
+            set_response_header,
+            add_response_header,
+            remove_response_header,
+            set_path,
+            set_query,
+            set_method,
+            set_var,
+        } = rule;
+        let mut fields = self.fields("", remove_header.as_ref(), set_header, add_header);
+        let response_fields = self.fields(
+            "response_",
+            remove_response_header.as_ref(),
+            set_response_header,
+            add_response_header,
+        );
+        let path = self.url("set_path", set_path.as_deref(), Self::check_path);
+        let query = self.url("set_query", set_query.as_deref(), Self::check_query);
+        if let Some(method) = set_method {
+            let checked = if is_token(method) {
+                Ok(())
+            } else {
+                Err(format!("`{method}` is no method"))
+            };
+            self.note("set_method", checked);
+        }
+        let endings = [
+            ("use", use_backend.is_some()),
+            ("deny", deny.is_some()),
+            ("reply", reply.is_some()),
+            ("redirect", redirect.is_some()),
+        ];
+        let mut endings = endings
+            .into_iter()
+            .filter(|(_, is_there)| *is_there)
+            .map(|(key, _)| key);
+        let ending = match (endings.next(), endings.next()) {
+            (Some(first), Some(second)) => {
+                self.problems.add(
+                    self.place
+                        .problem(format!("`{first}` and `{second}`: a rule has one outcome")),
+                );
+                return None;
+            }
+            (Some(first), None) => Some(first),
+            (None, _) => None,
+        };
+        let edits = !fields.is_empty() || path.is_some() || query.is_some() || set_method.is_some();
+        match ending {
+            None if !edits && response_fields.is_empty() && set_var.is_empty() => {
+                let what =
+                    "a rule that does nothing; add `use`, `deny`, `reply`, `redirect` or an edit";
+                self.problems.add(self.place.problem(what));
+            }
+            Some(key @ ("deny" | "reply" | "redirect")) if edits => {
+                let what = format!(
+                    "edits a request that `{key}` keeps from every server; for the answer there is `set_response_header`"
+                );
+                self.problems.add(self.place.problem(what));
+            }
+            _ => {}
+        }
+        self.vars(set_var, &mut fields);
+        let ending = match (use_backend, deny, reply, redirect) {
+            (Some(backend), ..) => Some(Ending::Use(needs.backend(backend))),
+            (_, Some(status), ..) => self.deny(*status),
+            (_, _, Some(reply), _) => self.reply(reply),
+            (_, _, _, Some(redirect)) => self.redirect(redirect),
+            (None, None, None, None) => None,
+        };
+        Some(Action {
+            fields,
+            path,
+            query,
+            method: set_method.clone(),
+            response_fields,
+            ending,
+        })
+    }
+
+    pub fn response_action(&mut self, rule: &config::ResponseRule) -> ResponseAction {
+        let config::ResponseRule {
+            when: _,
+            set_header,
+            add_header,
+            remove_header,
+            set_status,
+            set_var,
+        } = rule;
+        let mut fields = self.fields("", remove_header.as_ref(), set_header, add_header);
+        self.vars(set_var, &mut fields);
+        if let Some(status) = set_status {
+            self.note("set_status", check_status(*status, 200));
+        }
+        if fields.is_empty() && set_status.is_none() {
+            let what = "a rule that does nothing; add `set_header`, `set_status` or another edit";
+            self.problems.add(self.place.problem(what));
+        }
+        ResponseAction {
+            fields,
+            status: *set_status,
+        }
+    }
+
+    fn deny(&mut self, status: u16) -> Option<Ending> {
+        self.note("deny", check_status(status, 400))
+            .map(|()| Ending::Deny(status))
+    }
+
+    fn reply(&mut self, reply: &config::Reply) -> Option<Ending> {
+        let place = self.place.key("reply");
+        let checked =
+            check_status(reply.status, 200).map_err(|what| place.key("status").problem(what));
+        self.problems.note(checked)?;
+        if matches!(reply.status, 204 | 304) && !reply.body.is_empty() {
+            let what = format!("an answer with status {} has no body", reply.status);
+            self.problems.add(place.key("body").problem(what));
+        }
+        let place = place.key("headers");
+        let headers = reply
+            .headers
+            .iter()
+            .filter_map(|(name, value)| self.field(name, value, &place));
+        Some(Ending::Reply {
+            status: reply.status,
+            headers: headers.collect(),
+            body: reply.body.clone().into_bytes(),
+        })
+    }
+
+    fn redirect(&mut self, redirect: &config::Redirect) -> Option<Ending> {
+        let place = self.place.key("redirect");
+        let status = redirect.status.unwrap_or(302);
+        if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+            let what = format!(
+                "`{status}` is no redirect that clients follow; they are 301, 302, 303, 307 and 308"
+            );
+            self.problems.add(place.key("status").problem(what));
+            return None;
+        }
+        let place = place.key("to");
+        let to = self.template(&redirect.to, template::Place::Url, &place)?;
+        let is_whole = to.literals().any(|text| text.contains("://"));
+        if !is_whole && !to.begins_with("/") && !to.begins_with_path(self.inputs) {
+            let what = "neither a whole URL such as `https://{host}{path}` nor a path that begins with `/`";
+            self.problems.add(place.problem(what));
+            return None;
+        }
+        let host = to
+            .slots()
+            .find(|slot| *self.inputs.fact(*slot) == Fact::Request(Input::Host));
+        Some(Ending::Redirect { status, to, host })
+    }
+
+    /// The edits under `remove_…header`, `set_…header` and `add_…header`, in this order.
+    fn fields(
+        &mut self,
+        infix: &str,
+        remove: Option<&OneOrMany<String>>,
+        set: &BTreeMap<String, String>,
+        add: &BTreeMap<String, OneOrMany<String>>,
+    ) -> Vec<FieldEdit> {
+        let mut fields = Vec::new();
+        for name in remove.map(OneOrMany::as_slice).unwrap_or_default() {
+            let place = self.place.key(&format!("remove_{infix}header"));
+            let checked = check_field_name(name).map_err(|what| place.problem(what));
+            fields.extend(
+                self.problems
+                    .note(checked)
+                    .map(|()| FieldEdit::Remove(name.clone())),
+            );
+        }
+        let place = self.place.key(&format!("set_{infix}header"));
+        for (name, value) in set {
+            fields.extend(
+                self.field(name, value, &place)
+                    .map(|(name, value)| FieldEdit::Set(name, value)),
+            );
+        }
+        let place = self.place.key(&format!("add_{infix}header"));
+        for (name, values) in add {
+            for value in values.as_slice() {
+                fields.extend(
+                    self.field(name, value, &place)
+                        .map(|(name, value)| FieldEdit::Add(name, value)),
+                );
+            }
+        }
+        fields
+    }
+
+    fn field(&mut self, name: &str, value: &str, place: &Place) -> Option<(String, Template)> {
+        let place = place.key(name);
+        let checked = check_field_name(name).map_err(|what| place.problem(what));
+        self.problems.note(checked)?;
+        let value = self.template(value, template::Place::Field, &place)?;
+        Some((name.to_owned(), value))
+    }
+
+    fn vars(&mut self, vars: &BTreeMap<String, String>, fields: &mut Vec<FieldEdit>) {
+        let place = self.place.key("set_var");
+        for (name, value) in vars {
+            if name.is_empty() {
+                self.problems
+                    .add(place.key(name).problem("a variable needs a name"));
+            }
+            let value = self.template(value, template::Place::Field, &place.key(name));
+            fields.extend(value.map(|value| FieldEdit::Var(name.clone(), value)));
+        }
+    }
+
+    fn url(
+        &mut self,
+        key: &str,
+        text: Option<&str>,
+        check: fn(&Inputs, &Template) -> Result<(), String>,
+    ) -> Option<Template> {
+        let place = self.place.key(key);
+        let template = self.template(text?, template::Place::Url, &place)?;
+        let checked = check(self.inputs, &template).map_err(|what| place.problem(what));
+        self.problems.note(checked).map(|()| template)
+    }
+
+    fn check_path(inputs: &Inputs, path: &Template) -> Result<(), String> {
+        if !path.begins_with("/") && !path.begins_with_path(inputs) {
+            return Err("a path begins with `/`".to_owned());
+        }
+        match path
+            .literals()
+            .flat_map(str::chars)
+            .find(|c| matches!(c, '?' | '#'))
+        {
+            Some(c) => Err(format!(
+                "a path ends before `{c}`; for the query there is `set_query`"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn check_query(_: &Inputs, query: &Template) -> Result<(), String> {
+        if query.begins_with("?") {
+            return Err("write the query without its `?`".to_owned());
+        }
+        match query.literals().any(|text| text.contains('#')) {
+            true => Err("a query has no `#`".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    fn template(&mut self, text: &str, kind: template::Place, place: &Place) -> Option<Template> {
+        let template =
+            Template::parse(text, kind, self.inputs).map_err(|error| place.problem(error));
+        self.problems.note(template)
+    }
+
+    fn note(&mut self, key: &str, checked: Result<(), String>) -> Option<()> {
+        let checked: Result<(), Problem> =
+            checked.map_err(|what| self.place.key(key).problem(what));
+        self.problems.note(checked)
+    }
+}
+
+fn check_status(status: u16, least: u16) -> Result<(), String> {
+    if (least..=599).contains(&status) {
+        Ok(())
+    } else {
+        Err(format!("`{status}` is not {least} to 599"))
+    }
+}
+
+fn check_field_name(name: &str) -> Result<(), String> {
+    if !is_token(name) {
+        return Err(format!("`{name}` cannot be the name of a header"));
+    }
+    if OF_THE_PROXY
+        .iter()
+        .any(|owned| name.eq_ignore_ascii_case(owned))
+    {
+        return Err(format!(
+            "`{name}` is the proxy's own business; it cannot be changed"
+        ));
+    }
+    Ok(())
+}

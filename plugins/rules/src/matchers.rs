@@ -1,0 +1,798 @@
+//! From matchers as written to conditions over tests. Whatever cannot hold, or says nothing, is a
+//! problem: a rule that never applies is found when it is loaded and not when it was needed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use weir_sdk::{Input, ResponseInput, maps::Map};
+
+use crate::{
+    config::{self, HostText, Lookup, Matcher, NamedText, OneOrMany, PathText, Text},
+    expression::{self, Expression},
+    index::{BadPattern, Technique},
+    inputs::{BadInput, Fact, Hook, Inputs, Slot},
+    problem::{Place, Problems},
+    ruleset::{Condition, Ruleset, Source, TestSpec, Tests},
+    suggest::nearest,
+};
+
+/// How many operators and tests one condition may come to once all names are replaced by what they
+/// stand for; a few lines of names that refer to each other could make billions.
+const MAX_SIZE: usize = 10_000;
+
+/// The matchers of a config, and the tests and inputs that the conditions asked for so far need.
+pub struct Matchers<'c> {
+    matchers: &'c BTreeMap<String, Matcher>,
+    /// What each name stands for; `None` if that has a problem, which is then already noted.
+    known: HashMap<&'c str, Option<Condition>>,
+    /// The names being worked out, outermost first.
+    open: Vec<&'c str>,
+    /// The part of the config that asked.
+    asker: Place,
+    tests: Tests,
+    /// Where each test stands in the config, by its number.
+    places: Vec<Place>,
+    inputs: Inputs,
+    problems: Problems,
+}
+
+impl<'c> Matchers<'c> {
+    pub fn new(matchers: &'c BTreeMap<String, Matcher>, hook: Hook) -> Self {
+        Self {
+            matchers,
+            known: HashMap::new(),
+            open: Vec::new(),
+            asker: Place::root(),
+            tests: Tests::default(),
+            places: Vec::new(),
+            inputs: Inputs::new(hook),
+            problems: Problems::default(),
+        }
+    }
+
+    /// The condition of a rule; `None` if it has a problem, which is noted.
+    pub fn rule(
+        &mut self,
+        when: Option<&'c config::Condition>,
+        place: &Place,
+    ) -> Option<Condition> {
+        self.asker = place.clone();
+        let condition = match when {
+            None => return Some(Condition::Always),
+            Some(when) => self.condition(when, place)?,
+        };
+        self.bounded(condition, place)
+    }
+
+    /// Works out a matcher for the sake of its problems.
+    pub fn check(&mut self, name: &str) {
+        self.asker = Place::root().key("match").key(name);
+        self.named(name, &self.asker.clone());
+    }
+
+    /// Whether a rule needed the matcher, directly or through another.
+    pub fn has_used(&self, name: &str) -> bool {
+        self.known.contains_key(name)
+    }
+
+    /// The inputs so far, for a rule's templates to add theirs, and where to note their problems.
+    pub fn templates(&mut self) -> (&mut Inputs, &mut Problems) {
+        (&mut self.inputs, &mut self.problems)
+    }
+
+    /// Compiles the rules that have these conditions, and hands over all problems found so far.
+    pub fn compile(
+        self,
+        conditions: Vec<Condition>,
+        problems: &mut Problems,
+    ) -> Option<(Ruleset, Inputs)> {
+        problems.append(self.problems);
+        let ruleset = Ruleset::new(&self.tests, conditions)
+            .map_err(|BadPattern { id, problem }| self.places[id as usize].problem(problem));
+        Some((problems.note(ruleset)?, self.inputs))
+    }
+
+    fn condition(&mut self, condition: &'c config::Condition, place: &Place) -> Option<Condition> {
+        match condition {
+            config::Condition::Matcher(matcher) => self.matcher(matcher, place),
+            config::Condition::Expression(text) => {
+                let parsed = expression::parse(text).map_err(|error| place.problem(error));
+                let expression = self.problems.note(parsed)?;
+                self.expression(&expression, place)
+            }
+        }
+    }
+
+    fn expression(&mut self, expression: &Expression, place: &Place) -> Option<Condition> {
+        Some(match expression {
+            Expression::Name(name) => self.named(name, place)?,
+            Expression::Not(inner) => Condition::Not(Box::new(self.expression(inner, place)?)),
+            Expression::All(parts) => Condition::All(self.expressions(parts, place)?),
+            Expression::Any(parts) => Condition::Any(self.expressions(parts, place)?),
+        })
+    }
+
+    fn expressions(&mut self, parts: &[Expression], place: &Place) -> Option<Vec<Condition>> {
+        // Collected first, so that a problem in one part does not hide those of the next.
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|part| self.expression(part, place))
+            .collect();
+        parts.into_iter().collect()
+    }
+
+    fn named(&mut self, name: &str, place: &Place) -> Option<Condition> {
+        let Some((name, matcher)) = self.matchers.get_key_value(name) else {
+            let mut what = format!("no matcher named `{name}`");
+            if let Some(meant) = nearest(name, self.matchers.keys().map(String::as_str)) {
+                what.push_str(&format!("; did you mean `{meant}`?"));
+            }
+            self.problems.add(place.problem(what));
+            return None;
+        };
+        if let Some(known) = self.known.get(name.as_str()) {
+            return known.clone();
+        }
+        let own_place = Place::root().key("match").key(name);
+        if let Some(first) = self.open.iter().position(|open| open == name) {
+            let round = self.open[first..].join("` needs `");
+            self.problems.add(own_place.problem(format!(
+                "`{round}` needs `{name}`: a matcher cannot need itself"
+            )));
+            return None;
+        }
+        self.open.push(name);
+        let condition = self.matcher(matcher, &own_place);
+        self.open.pop();
+        let condition = condition.and_then(|condition| self.bounded(condition, &own_place));
+        self.known.insert(name, condition.clone());
+        condition
+    }
+
+    fn bounded(&mut self, condition: Condition, place: &Place) -> Option<Condition> {
+        if size(&condition) <= MAX_SIZE {
+            return Some(condition);
+        }
+        let what = format!(
+            "comes to more than {MAX_SIZE} tests once all names are replaced by what they stand for"
+        );
+        self.problems.add(place.problem(what));
+        None
+    }
+
+    fn matcher(&mut self, matcher: &'c Matcher, place: &Place) -> Option<Condition> {
+        let facts = self.facts(matcher, place);
+        let combined = [
+            ("any", matcher.any.is_some()),
+            ("all", matcher.all.is_some()),
+            ("not", matcher.not.is_some()),
+        ];
+        let mut combined = combined
+            .into_iter()
+            .filter(|(_, is_there)| *is_there)
+            .map(|(key, _)| key);
+        let (Some(key), second) = (combined.next(), combined.next()) else {
+            if facts.is_empty() {
+                self.problems.add(place.problem("an empty matcher; say what it should look at, such as `path = { prefix = \"/static\" }`"));
+                return None;
+            }
+            return facts
+                .into_iter()
+                .collect::<Option<Vec<_>>>()
+                .map(one_or_all);
+        };
+        if second.is_some() || !facts.is_empty() {
+            let what = format!(
+                "`{key}` stands alone; put what is beside it into a matcher of its own inside `all`"
+            );
+            self.problems.add(place.problem(what));
+            return None;
+        }
+        let place = place.key(key);
+        if let Some(inner) = &matcher.not {
+            return self
+                .condition(inner, &place)
+                .map(|inner| Condition::Not(Box::new(inner)));
+        }
+        let parts = matcher.any.as_ref().or(matcher.all.as_ref())?;
+        if parts.is_empty() {
+            self.problems
+                .add(place.problem("an empty list; put conditions into it"));
+            return None;
+        }
+        let parts: Vec<_> = (0..)
+            .zip(parts)
+            .map(|(position, part)| self.condition(part, &place.index(position)))
+            .collect();
+        let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
+        Some(if matcher.any.is_some() {
+            Condition::Any(parts)
+        } else {
+            Condition::All(parts)
+        })
+    }
+
+    /// A condition, or `None` for a problem, for each fact that the matcher looks at.
+    fn facts(&mut self, matcher: &'c Matcher, place: &Place) -> Vec<Option<Condition>> {
+        // Taken apart, so that a new kind of matcher cannot be forgotten here.
+        let Matcher {
+            any: _,
+            all: _,
+            not: _,
+            path,
+            raw_path,
+            query,
+            query_param,
+            method,
+            host,
+            scheme,
+            header,
+            cookie,
+            client,
+            listener_port,
+            var,
+            lookup,
+            status,
+            response_header,
+        } = matcher;
+        let mut facts = Vec::new();
+        let mut add = |fact: Option<Option<Condition>>| facts.extend(fact);
+        add(path
+            .as_ref()
+            .map(|text| self.path(Input::Path, text, &place.key("path"))));
+        add(raw_path
+            .as_ref()
+            .map(|text| self.path(Input::RawPath, text, &place.key("raw_path"))));
+        add(query.as_ref().map(|text| {
+            let place = place.key("query");
+            let source = self.source(Fact::Request(Input::Query), &place)?;
+            self.patterns(source, &Patterns::of(text), &place)
+        }));
+        add(query_param
+            .as_ref()
+            .map(|text| self.named_text("query_param", text, place)));
+        add(method
+            .as_ref()
+            .map(|methods| self.words(Input::Method, methods, check_method, &place.key("method"))));
+        add(host
+            .as_ref()
+            .map(|text| self.host(text, &place.key("host"))));
+        add(scheme
+            .as_ref()
+            .map(|schemes| self.words(Input::Scheme, schemes, check_scheme, &place.key("scheme"))));
+        add(header
+            .as_ref()
+            .map(|text| self.named_text("header", text, place)));
+        add(cookie
+            .as_ref()
+            .map(|text| self.named_text("cookie", text, place)));
+        add(client
+            .as_ref()
+            .map(|networks| self.networks(networks, &place.key("client"))));
+        add(listener_port.as_ref().map(|ports| {
+            let ports: Vec<String> = ports.as_slice().iter().map(u16::to_string).collect();
+            self.exactly(Input::ListenerPort, ports, &place.key("listener_port"))
+        }));
+        add(var.as_ref().map(|text| self.named_text("var", text, place)));
+        add(lookup
+            .as_ref()
+            .map(|lookup| self.lookup(lookup, &place.key("lookup"))));
+        add(status
+            .as_ref()
+            .map(|statuses| self.status(statuses, &place.key("status"))));
+        add(response_header
+            .as_ref()
+            .map(|text| self.named_text("response_header", text, place)));
+        facts
+    }
+
+    fn path(&mut self, input: Input, text: &PathText, place: &Place) -> Option<Condition> {
+        let mut patterns = Patterns::of(text);
+        patterns.check = if input == Input::Path {
+            check_path
+        } else {
+            check_raw_path
+        };
+        let source = self.source(Fact::Request(input), place)?;
+        self.patterns(source, &patterns, place)
+    }
+
+    fn host(&mut self, text: &HostText, place: &Place) -> Option<Condition> {
+        let source = self.source(Fact::Request(Input::Host), place)?;
+        let mut patterns = Patterns::of(text);
+        patterns.check = check_host;
+        self.patterns(source, &patterns, place)
+    }
+
+    /// `key` is both the matcher's key and the kind of fact.
+    fn named_text(&mut self, key: &str, text: &NamedText, place: &Place) -> Option<Condition> {
+        let place = place.key(key);
+        let is_header = key.contains("header");
+        if text.name.is_empty() || (is_header && !is_token(&text.name)) {
+            let what = format!(
+                "`{}` cannot be the name of a {}",
+                text.name,
+                key.replace('_', " ")
+            );
+            self.problems.add(place.key("name").problem(what));
+            return None;
+        }
+        let name = text.name.clone();
+        let fact = match key {
+            "query_param" => Fact::Request(Input::QueryParam(name)),
+            "cookie" => Fact::Request(Input::Cookie(name)),
+            "var" => Fact::Request(Input::Var(name)),
+            "header" => Fact::Request(Input::HeaderAll(name.to_ascii_lowercase())),
+            _ => Fact::Response(ResponseInput::HeaderAll(name.to_ascii_lowercase())),
+        };
+        let slot = self.slot(fact, &place)?;
+        let source = if is_header {
+            Source::List(slot)
+        } else {
+            Source::Input(slot)
+        };
+        self.patterns(source, &Patterns::of(text), &place)
+    }
+
+    fn lookup(&mut self, lookup: &Lookup, place: &Place) -> Option<Condition> {
+        if Map::named(&lookup.map).version() == 0 {
+            let what = format!(
+                "no map `{0}` is granted to this filter; add `maps = [\"{0}\"]` to it",
+                lookup.map
+            );
+            self.problems.add(place.key("map").problem(what));
+        }
+        let key = self.slot(Fact::Request(lookup.key.clone()), &place.key("key"))?;
+        let source = Source::Map {
+            map: lookup.map.clone(),
+            key,
+        };
+        self.patterns(source, &Patterns::of(lookup), place)
+    }
+
+    fn words(
+        &mut self,
+        input: Input,
+        words: &OneOrMany<String>,
+        check: fn(&str) -> Result<(), String>,
+        place: &Place,
+    ) -> Option<Condition> {
+        for word in words.as_slice() {
+            self.problems
+                .note(check(word).map_err(|what| place.problem(what)))?;
+        }
+        self.exactly(input, words.as_slice().to_vec(), place)
+    }
+
+    fn networks(&mut self, networks: &OneOrMany<String>, place: &Place) -> Option<Condition> {
+        let source = self.source(Fact::Request(Input::ClientAddress), place)?;
+        self.test(
+            source,
+            Technique::Network,
+            false,
+            networks.as_slice().to_vec(),
+            place,
+        )
+    }
+
+    fn status(&mut self, statuses: &OneOrMany<config::Status>, place: &Place) -> Option<Condition> {
+        let source = self.source(Fact::Response(ResponseInput::Status), place)?;
+        let (mut codes, mut classes) = (Vec::new(), Vec::new());
+        for status in statuses.as_slice() {
+            match status {
+                config::Status::Code(code @ 100..=599) => codes.push(code.to_string()),
+                config::Status::Class(class)
+                    if matches!(class.as_str(), "1xx" | "2xx" | "3xx" | "4xx" | "5xx") =>
+                {
+                    classes.push(class[..1].to_owned());
+                }
+                config::Status::Code(other) => {
+                    self.problems
+                        .add(place.problem(format!("`{other}` is no status; they are 100 to 599")));
+                    return None;
+                }
+                config::Status::Class(other) => {
+                    let what = format!("`{other}` is no class of statuses; write 404 or \"4xx\"");
+                    self.problems.add(place.problem(what));
+                    return None;
+                }
+            }
+        }
+        let mut any = Vec::new();
+        if !codes.is_empty() || classes.is_empty() {
+            any.push(self.test(source.clone(), Technique::Exact, false, codes, place)?);
+        }
+        if !classes.is_empty() {
+            any.push(self.test(source, Technique::Prefix, false, classes, place)?);
+        }
+        Some(Condition::Any(any))
+    }
+
+    fn exactly(&mut self, input: Input, values: Vec<String>, place: &Place) -> Option<Condition> {
+        let source = self.source(Fact::Request(input), place)?;
+        self.test(source, Technique::Exact, false, values, place)
+    }
+
+    fn patterns(
+        &mut self,
+        source: Source,
+        patterns: &Patterns<'_>,
+        place: &Place,
+    ) -> Option<Condition> {
+        self.problems
+            .note(patterns.sensible().map_err(|what| place.problem(what)))?;
+        if let Some(present) = patterns.present {
+            let test = self.test(
+                source,
+                Technique::Present,
+                false,
+                vec![String::new()],
+                place,
+            )?;
+            return Some(if present {
+                test
+            } else {
+                Condition::Not(Box::new(test))
+            });
+        }
+        let tests: Vec<_> = patterns
+            .lists
+            .iter()
+            .map(|(key, technique, list)| {
+                let place = place.key(key);
+                for pattern in list.as_slice() {
+                    let checked =
+                        (patterns.check)(*technique, pattern).map_err(|what| place.problem(what));
+                    self.problems.note(checked)?;
+                }
+                let ignore_case = patterns.ignore_case;
+                self.test(
+                    source.clone(),
+                    *technique,
+                    ignore_case,
+                    list.as_slice().to_vec(),
+                    &place,
+                )
+            })
+            .collect();
+        tests
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .map(one_or_all)
+    }
+
+    fn test(
+        &mut self,
+        source: Source,
+        technique: Technique,
+        ignore_case: bool,
+        mut patterns: Vec<String>,
+        place: &Place,
+    ) -> Option<Condition> {
+        if patterns.is_empty() {
+            self.problems
+                .add(place.problem("an empty list, which nothing can match"));
+            return None;
+        }
+        patterns.sort_unstable();
+        patterns.dedup();
+        let id = self.tests.add(TestSpec {
+            source,
+            technique,
+            ignore_case,
+            patterns,
+        });
+        if id.position() == self.places.len() {
+            self.places.push(place.clone());
+        }
+        Some(Condition::Test(id))
+    }
+
+    fn source(&mut self, fact: Fact, place: &Place) -> Option<Source> {
+        self.slot(fact, place).map(Source::Input)
+    }
+
+    fn slot(&mut self, fact: Fact, place: &Place) -> Option<Slot> {
+        let slot = self.inputs.add(fact).map_err(|bad| match bad {
+            // The matcher is right; it is the rule that cannot use it.
+            BadInput::OfResponse { name } => self.asker.problem(format!(
+                "looks at `{name}`, which only a response has; move the rule to `response_rule`"
+            )),
+            unknown @ BadInput::Unknown { .. } => place.problem(unknown),
+        });
+        self.problems.note(slot)
+    }
+}
+
+fn one_or_all(mut parts: Vec<Condition>) -> Condition {
+    if parts.len() == 1 {
+        parts.remove(0)
+    } else {
+        Condition::All(parts)
+    }
+}
+
+fn size(condition: &Condition) -> usize {
+    1 + match condition {
+        Condition::Always | Condition::Test(_) => 0,
+        Condition::Not(inner) => size(inner),
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().map(size).sum(),
+    }
+}
+
+/// What the different kinds of text tables have in common.
+struct Patterns<'t> {
+    /// The keys that are there.
+    lists: Vec<(&'static str, Technique, &'t OneOrMany<String>)>,
+    present: Option<bool>,
+    ignore_case: bool,
+    check: fn(Technique, &str) -> Result<(), String>,
+}
+
+impl<'t> Patterns<'t> {
+    fn of(text: impl Into<Self>) -> Self {
+        text.into()
+    }
+
+    fn new(
+        lists: impl IntoIterator<Item = (&'static str, Technique, &'t Option<OneOrMany<String>>)>,
+        present: Option<bool>,
+        ignore_case: bool,
+    ) -> Self {
+        let lists = lists.into_iter();
+        Self {
+            lists: lists
+                .filter_map(|(key, technique, list)| Some((key, technique, list.as_ref()?)))
+                .collect(),
+            present,
+            ignore_case,
+            check: check_text,
+        }
+    }
+
+    /// Refuses tables that say nothing, or the same thing twice.
+    fn sensible(&self) -> Result<(), String> {
+        let keys: Vec<&str> = self.lists.iter().map(|(key, ..)| *key).collect();
+        match (self.present, keys.as_slice()) {
+            (None, []) => Err(
+                "says nothing about the value; add `exact`, `prefix`, `regex` or the like"
+                    .to_owned(),
+            ),
+            (Some(_), [key, ..]) => Err(format!(
+                "`present` stands alone: `{key}` already asks for a value"
+            )),
+            (Some(_), []) if self.ignore_case => {
+                Err("`ignore_case` without a text to compare".to_owned())
+            }
+            (Some(_), []) => Ok(()),
+            (None, ["exact", other, ..]) => {
+                Err(format!("`exact` leaves nothing for `{other}` to decide"))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+impl<'t> From<&'t Text> for Patterns<'t> {
+    fn from(text: &'t Text) -> Self {
+        Self::new(
+            [
+                ("exact", Technique::Exact, &text.exact),
+                ("prefix", Technique::Prefix, &text.prefix),
+                ("suffix", Technique::Suffix, &text.suffix),
+                ("contains", Technique::Contains, &text.contains),
+                ("regex", Technique::Regex, &text.regex),
+            ],
+            text.present,
+            text.ignore_case,
+        )
+    }
+}
+
+impl<'t> From<&'t NamedText> for Patterns<'t> {
+    fn from(text: &'t NamedText) -> Self {
+        Self::new(
+            [
+                ("exact", Technique::Exact, &text.exact),
+                ("prefix", Technique::Prefix, &text.prefix),
+                ("suffix", Technique::Suffix, &text.suffix),
+                ("contains", Technique::Contains, &text.contains),
+                ("regex", Technique::Regex, &text.regex),
+            ],
+            text.present,
+            text.ignore_case,
+        )
+    }
+}
+
+impl<'t> From<&'t Lookup> for Patterns<'t> {
+    fn from(text: &'t Lookup) -> Self {
+        Self::new(
+            [
+                ("exact", Technique::Exact, &text.exact),
+                ("prefix", Technique::Prefix, &text.prefix),
+                ("suffix", Technique::Suffix, &text.suffix),
+                ("contains", Technique::Contains, &text.contains),
+                ("regex", Technique::Regex, &text.regex),
+            ],
+            text.present,
+            text.ignore_case,
+        )
+    }
+}
+
+impl<'t> From<&'t PathText> for Patterns<'t> {
+    fn from(text: &'t PathText) -> Self {
+        Self::new(
+            [
+                ("exact", Technique::Exact, &text.exact),
+                ("prefix", Technique::Prefix, &text.prefix),
+                ("segment", Technique::Segment, &text.segment),
+                ("suffix", Technique::Suffix, &text.suffix),
+                ("contains", Technique::Contains, &text.contains),
+                ("regex", Technique::Regex, &text.regex),
+            ],
+            None,
+            text.ignore_case,
+        )
+    }
+}
+
+impl<'t> From<&'t HostText> for Patterns<'t> {
+    fn from(text: &'t HostText) -> Self {
+        Self::new(
+            [
+                ("exact", Technique::Exact, &text.exact),
+                ("prefix", Technique::Prefix, &text.prefix),
+                ("suffix", Technique::Suffix, &text.suffix),
+                ("domain", Technique::Domain, &text.domain),
+                ("contains", Technique::Contains, &text.contains),
+                ("regex", Technique::Regex, &text.regex),
+            ],
+            None,
+            // The host comes in lower case; the pattern may be written in any.
+            true,
+        )
+    }
+}
+
+fn check_text(technique: Technique, pattern: &str) -> Result<(), String> {
+    if pattern.is_empty() && technique != Technique::Exact {
+        return Err("an empty text, which everything matches".to_owned());
+    }
+    Ok(())
+}
+
+/// Refuses what the path as sent cannot look like.
+fn check_raw_path(technique: Technique, pattern: &str) -> Result<(), String> {
+    if pattern.is_empty() {
+        return Err("an empty text; a path has at least a `/`".to_owned());
+    }
+    if technique == Technique::Regex {
+        return Ok(());
+    }
+    if let Some(c) = pattern.chars().find(|c| matches!(c, '?' | '#')) {
+        return Err(format!(
+            "`{pattern}` can never match: a path ends before `{c}`; look at `query` for the rest"
+        ));
+    }
+    if let Some(c) = pattern.chars().find(|c| !c.is_ascii_graphic()) {
+        return Err(format!(
+            "`{pattern}` can never match: `{}` is sent percent-encoded",
+            c.escape_default()
+        ));
+    }
+    let is_start = matches!(
+        technique,
+        Technique::Exact | Technique::Prefix | Technique::Segment
+    );
+    if is_start && !pattern.starts_with('/') && pattern != "*" {
+        return Err(format!(
+            "`{pattern}` can never match: a path begins with `/`"
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses what a normalised path cannot look like.
+fn check_path(technique: Technique, pattern: &str) -> Result<(), String> {
+    check_raw_path(technique, pattern)?;
+    if technique == Technique::Regex {
+        return Ok(());
+    }
+    let is_start = matches!(
+        technique,
+        Technique::Exact | Technique::Prefix | Technique::Segment
+    );
+    let odd = if pattern.contains("//") {
+        Some("doubled slashes are merged")
+    } else if is_start
+        && pattern
+            .split('/')
+            .any(|segment| matches!(segment, "." | ".."))
+    {
+        Some("dot segments are removed")
+    } else if has_needless_escape(pattern) {
+        Some("letters, digits and `-._~` are not percent-encoded")
+    } else {
+        None
+    };
+    match odd {
+        Some(why) => Err(format!(
+            "`{pattern}` can never match: `path` is normalised ({why}); see `raw_path`"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn has_needless_escape(pattern: &str) -> bool {
+    pattern.split('%').skip(1).any(|rest| {
+        let code = rest
+            .get(..2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        code.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    })
+}
+
+fn check_host(technique: Technique, pattern: &str) -> Result<(), String> {
+    check_text(technique, pattern)?;
+    if technique == Technique::Regex {
+        return Ok(());
+    }
+    if pattern.is_empty() {
+        return Err("an empty text; a host has a name".to_owned());
+    }
+    if pattern.contains(':') && !pattern.contains('[') {
+        return Err(format!(
+            "`{pattern}` can never match: the host is looked at without its port; see `listener_port`"
+        ));
+    }
+    if pattern.ends_with('.') && technique != Technique::Prefix && technique != Technique::Contains
+    {
+        return Err(format!(
+            "`{pattern}` can never match: the host is looked at without a final dot"
+        ));
+    }
+    if let Some(c) = pattern
+        .chars()
+        .find(|c| !c.is_ascii_graphic() || *c == '/' || *c == '*')
+    {
+        let hint = if c == '*' {
+            "; for all names below one say `domain`"
+        } else {
+            ""
+        };
+        return Err(format!(
+            "`{pattern}` can never match: no host has `{}` in it{hint}",
+            c.escape_default()
+        ));
+    }
+    Ok(())
+}
+
+fn check_method(method: &str) -> Result<(), String> {
+    if !is_token(method) {
+        return Err(format!("`{method}` is no method"));
+    }
+    if method.chars().any(|c| c.is_ascii_lowercase()) {
+        return Err(format!(
+            "methods have case: write `{}`",
+            method.to_ascii_uppercase()
+        ));
+    }
+    Ok(())
+}
+
+fn check_scheme(scheme: &str) -> Result<(), String> {
+    match scheme {
+        "http" | "https" => Ok(()),
+        other => Err(format!(
+            "`{other}` is no scheme that Weir serves; they are `http` and `https`"
+        )),
+    }
+}
+
+/// Whether `text` can be a method or the name of a header field (RFC 9110 §5.6.2).
+pub fn is_token(text: &str) -> bool {
+    let is_token_byte = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
