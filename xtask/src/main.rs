@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod build;
 mod guests;
 mod process;
@@ -29,12 +30,16 @@ enum Task {
     Build(build::Options),
     /// Build everything, then run all tests against the real proxy
     Test(test::Options),
+    /// Measure CPU per request, Weir beside HAProxy on the same work
+    #[command(disable_help_flag = true)]
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Build(options) => build::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

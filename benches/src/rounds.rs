@@ -1,0 +1,235 @@
+//! One measurement: a fresh proxy, some warm-up, then the figure.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+use serde::Serialize;
+
+use crate::{
+    case::{Case, Kind},
+    check, cpu, haproxy_cfg,
+    load::{self, Report},
+    model::{Balance, Model},
+    process::{self, Process},
+    weir_toml,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proxy {
+    Haproxy,
+    Weir,
+}
+
+/// What one round showed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sample {
+    /// By kind of case: CPU of the proxy in microseconds per request, bytes of memory per connection, or
+    /// the slowest answer in microseconds.
+    pub figure: f64,
+    pub requests_per_second: f64,
+    pub report: Report,
+}
+
+/// How to run the proxies and how long.
+pub struct Bench {
+    pub weir: PathBuf,
+    pub haproxy: PathBuf,
+    pub folder: PathBuf,
+    pub ports: Vec<u16>,
+    pub seconds: f64,
+}
+
+const WARM_UP: f64 = 0.5;
+const RELOADS: usize = 3;
+
+impl Bench {
+    /// Measures `proxy` once in `case`. With `verify` it must first show that it does what the case says.
+    pub fn round(&self, case: &Case, proxy: Proxy, verify: bool) -> Result<Sample> {
+        let running = self.start(case, proxy)?;
+        if verify {
+            check::run(case, &running.model)?;
+        }
+        let requests = self.folder.join("requests.json");
+        load::write_requests(&requests, &case.requests(&running.model))?;
+        let run = Run {
+            case,
+            running: &running,
+            requests: &requests,
+        };
+        match case.kind {
+            Kind::KeepAlive | Kind::ConnectionPerRequest => run.cpu(self.seconds),
+            Kind::Idle => run.idle(),
+            Kind::Reload => run.reload(proxy, self.seconds),
+        }
+    }
+
+    fn start(&self, case: &Case, proxy: Proxy) -> Result<Running> {
+        let port = process::free_port()?;
+        let model = case.model(port, &self.ports);
+        let log = self.folder.join("proxy.log");
+        let (file, mut command) = match proxy {
+            Proxy::Haproxy => {
+                let file = self.folder.join("haproxy.cfg");
+                let mut command = process::pinned(&self.haproxy);
+                // A reload needs the master that starts new workers.
+                command
+                    .arg(if case.kind == Kind::Reload {
+                        "-W"
+                    } else {
+                        "-db"
+                    })
+                    .arg("-f")
+                    .arg(&file);
+                (file, command)
+            }
+            Proxy::Weir => {
+                let file = self.folder.join("weir.toml");
+                let mut command = process::pinned(&self.weir);
+                command.args(["run", "-c"]).arg(&file);
+                (file, command)
+            }
+        };
+        write_config(proxy, &model, &file)?;
+        let mut process = Process::start_logged(&mut command, &log)?;
+        process.wait_for_port(port, &log)?;
+        Ok(Running {
+            process,
+            model,
+            file,
+        })
+    }
+}
+
+struct Running {
+    process: Process,
+    model: Model,
+    file: PathBuf,
+}
+
+struct Run<'a> {
+    case: &'a Case,
+    running: &'a Running,
+    requests: &'a Path,
+}
+
+impl Run<'_> {
+    fn cpu(&self, seconds: f64) -> Result<Sample> {
+        self.load(WARM_UP)?;
+        let pids = cpu::family(self.running.process.pid());
+        let before = cpu::time(&pids)?;
+        let report = self.load(seconds)?;
+        let used = cpu::time(&pids)?.saturating_sub(before);
+        Ok(sample(
+            used.as_secs_f64() * 1e6 / report.answers().max(1) as f64,
+            report,
+        ))
+    }
+
+    /// Memory per connection, while all clients have had one answer and keep silent.
+    fn idle(&self) -> Result<Sample> {
+        self.load(WARM_UP)?;
+        let pids = cpu::family(self.running.process.pid());
+        let before = cpu::memory(&pids)?;
+        let mut command = self.command(20.0)?;
+        let mut load = Process::start(
+            command
+                .arg("--hold")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped()),
+        )?;
+        load.line().context("the clients did not connect")?;
+        let after = cpu::memory(&pids)?;
+        let report = parse(&load.finish()?)?;
+        Ok(sample(
+            after.saturating_sub(before) as f64 / self.case.clients as f64,
+            report,
+        ))
+    }
+
+    /// Replaces the configuration by one with another balancer, and back, while clients send requests.
+    fn reload(&self, proxy: Proxy, seconds: f64) -> Result<Sample> {
+        self.load(WARM_UP)?;
+        let mut command = self.command(seconds)?;
+        let load = Process::start(command.stdout(Stdio::piped()))?;
+        for turn in 0..RELOADS {
+            thread::sleep(Duration::from_secs_f64(seconds / (RELOADS + 1) as f64));
+            let mut model = self.running.model.clone();
+            for backend in &mut model.backends {
+                backend.balance = if turn % 2 == 0 {
+                    Balance::LeastConn
+                } else {
+                    Balance::RoundRobin
+                };
+            }
+            write_config(proxy, &model, &self.running.file)?;
+            self.running.process.signal(match proxy {
+                Proxy::Haproxy => Signal::USR2,
+                Proxy::Weir => Signal::HUP,
+            })?;
+        }
+        let report = parse(&load.finish()?)?;
+        Ok(sample(f64::from(report.max), report))
+    }
+
+    fn load(&self, seconds: f64) -> Result<Report> {
+        let mut command = self.command(seconds)?;
+        parse(&Process::start(command.stdout(Stdio::piped()))?.finish()?)
+    }
+
+    fn command(&self, seconds: f64) -> Result<Command> {
+        let listen = &self.running.model.listen;
+        let to: SocketAddr = format!("{}:{}", listen.host, listen.port)
+            .parse()
+            .context("the listen address")?;
+        let mut command = process::part("load")?;
+        command
+            .arg("--to")
+            .arg(to.to_string())
+            .arg("--requests")
+            .arg(self.requests);
+        command.args([
+            "--clients",
+            &self.case.clients.to_string(),
+            "--seconds",
+            &seconds.to_string(),
+        ]);
+        if self.case.kind == Kind::ConnectionPerRequest {
+            command.arg("--reconnect");
+        }
+        Ok(command)
+    }
+}
+
+fn write_config(proxy: Proxy, model: &Model, file: &Path) -> Result<()> {
+    match proxy {
+        Proxy::Haproxy => {
+            fs::write(file, haproxy_cfg::text(model)).context("cannot write haproxy.cfg")
+        }
+        Proxy::Weir => weir_toml::write(model, file),
+    }
+}
+
+fn sample(figure: f64, report: Report) -> Sample {
+    Sample {
+        figure,
+        requests_per_second: report.answers() as f64 / report.seconds.max(1e-9),
+        report,
+    }
+}
+
+fn parse(output: &str) -> Result<Report> {
+    let line = output
+        .lines()
+        .last()
+        .context("the clients reported nothing")?;
+    serde_json::from_str(line).context("the clients reported something else")
+}
