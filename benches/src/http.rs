@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(
             answer_head(bytes),
             Some(AnswerHead {
-                head: 51,
+                head: 52,
                 body: 12,
                 status: 200,
                 closing: false

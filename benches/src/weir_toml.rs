@@ -191,13 +191,22 @@ mod tests {
     use crate::case::{CASES, ORIGINS};
 
     #[test]
-    fn every_case_has_a_configuration_that_parses_again() {
+    fn every_case_has_a_configuration_that_weir_accepts() {
         let ports: Vec<u16> = (1..=ORIGINS as u16).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("weir.toml");
         for case in CASES {
             let model = case.model(8080, &ports);
-            let config: Table = text(&model).parse().unwrap();
-            let backends = config["backend"].as_array().unwrap();
-            assert_eq!(backends.len(), model.backends.len(), "{}", case.name);
+            write(&model, &file).unwrap();
+            let config = weir::config::load(&file)
+                .unwrap_or_else(|errors| panic!("{}: {errors}", case.name));
+            assert_eq!(config.backends.len(), model.backends.len(), "{}", case.name);
+            assert!(
+                config.warnings.is_empty(),
+                "{}: {:?}",
+                case.name,
+                config.warnings
+            );
         }
     }
 
