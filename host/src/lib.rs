@@ -16,3 +16,4 @@ pub mod http;
 pub mod model;
 pub mod net;
 pub mod plugin;
+pub mod telemetry;

@@ -199,7 +199,7 @@ fn syntax(text: &str) -> Result<DeTable<'_>, Findings> {
         if span.start < next_line {
             continue;
         }
-        next_line = match memchr::memchr(b'\n', &text.as_bytes()[span.start..]) {
+        next_line = match memchr::memchr(b'\n', &text.as_bytes()[span.start.min(text.len())..]) {
             Some(length) => span.start + length + 1,
             None => text.len() + 1,
         };

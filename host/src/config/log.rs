@@ -106,3 +106,19 @@ fn read_sink(node: &Node<'_>) -> Option<LogSink> {
         }
     }
 }
+
+impl LogLevel {
+    /// The name by which syslog and the config know it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Emerg => "emerg",
+            Self::Alert => "alert",
+            Self::Crit => "crit",
+            Self::Err => "err",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What the proxy tells about its work: a line per exchange, changes of state, counters.
+//!
+//! The process's own log (start, reload, plugin faults) is `tracing`'s and set up in `main`.
+
+mod access;
+mod date;
+mod hub;
+mod json;
+mod metrics;
+mod prometheus;
+mod sink;
+mod text;
+
+pub use access::{AccessRecord, Connections, Queues, RequestLine, Timers, format_httplog};
+pub use date::Dates;
+pub use hub::{LogHub, LogWriter};
+pub use json::format_json;
+pub use metrics::{
+    BackendMetrics, FrontendMetrics, Metrics, PluginMetrics, PluginPlace, ServerMetrics,
+};
+pub use sink::LogError;
