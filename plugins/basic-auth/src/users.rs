@@ -11,7 +11,7 @@ use crate::{config, credentials::Credentials, hash::PasswordHash};
 /// A hash that takes longer to check may not fit into the deadline that a plugin has by default, 100 ms.
 const DEAR: Duration = Duration::from_millis(50);
 /// A hash that needs more may not fit into the memory that a plugin has by default, 32 MiB; in KiB.
-const LARGE: u32 = 16 << 10;
+const LARGE: u32 = 24 << 10;
 
 #[derive(Debug, Clone)]
 pub struct User {
