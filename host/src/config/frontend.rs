@@ -152,9 +152,11 @@ fn read_bind(fields: &mut Fields<'_>, frontend: &str, listeners: &mut Listeners)
         let text = entry.plain_text("0.0.0.0:8080");
         let addresses = text.and_then(|text| entry.address(address::bind(text, entry.reader.base)));
         for address in addresses.into_iter().flatten() {
-            if listeners.take(&address, frontend, &entry) {
-                bind.push(address);
+            // Of a range that is taken, one port says enough.
+            if !listeners.take(&address, frontend, &entry) {
+                break;
             }
+            bind.push(address);
         }
     }
     bind

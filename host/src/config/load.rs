@@ -266,3 +266,16 @@ fn too_deep(text: &str) -> Option<Range<usize>> {
     }
     None
 }
+
+/// The keys that reading `text` asks for, with the sections they stand in.
+#[cfg(test)]
+pub(super) fn read_for_keys(
+    file: &Path,
+    text: &str,
+) -> std::collections::BTreeSet<(String, &'static str)> {
+    let base = folder_of(file);
+    let reader = Reader::new(&base);
+    let tree = syntax(text).expect("the example is sound TOML");
+    read(&reader, file, text, &tree);
+    reader.asked.take()
+}

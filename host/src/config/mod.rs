@@ -19,6 +19,8 @@ mod plugin_use;
 mod process;
 mod read;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use std::{

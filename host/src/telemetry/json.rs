@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::{
     access::AccessRecord,
     date::Dates,
-    text::{push_client, push_number},
+    text::{push_client, push_number, push_runs},
 };
 use crate::config::LogLevel;
 
@@ -113,9 +113,8 @@ fn flag(out: &mut Vec<u8>, name: &str, value: bool) {
 fn text(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     key(out, name);
     out.push(b'"');
-    for &byte in bytes {
-        push_byte(out, byte);
-    }
+    let plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    push_runs(out, bytes, plain, push_byte);
     out.push(b'"');
 }
 

@@ -6,6 +6,11 @@ use std::{
 };
 
 pub(super) fn push_number(out: &mut Vec<u8>, number: u64) {
+    // Most numbers in a line are 0 or near it.
+    if number < 10 {
+        out.push(b'0' + number as u8);
+        return;
+    }
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
     let mut rest = number;
@@ -22,9 +27,14 @@ pub(super) fn push_number(out: &mut Vec<u8>, number: u64) {
 
 /// Writes `number` with leading zeros, `width` digits wide.
 pub(super) fn push_padded(out: &mut Vec<u8>, number: u32, width: u32) {
-    for place in (0..width).rev() {
-        out.push(b'0' + (number / 10_u32.pow(place) % 10) as u8);
+    let mut digits = [b'0'; 10];
+    let width = (width as usize).min(digits.len());
+    let mut rest = number;
+    for digit in digits[..width].iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
     }
+    out.extend_from_slice(&digits[..width]);
 }
 
 /// Writes `IP:PORT` as HAProxy does: IPv6 addresses go without brackets.
@@ -53,17 +63,30 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Writes foreign bytes as HAProxy's logs show them: `"`, `#`, control and 8-bit bytes as `#XX`.
 pub(super) fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
-    for &byte in bytes {
-        if matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'#' {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(&[
-                b'#',
-                HEX[usize::from(byte >> 4)],
-                HEX[usize::from(byte & 15)],
-            ]);
-        }
+    push_runs(
+        out,
+        bytes,
+        |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'#',
+        |out, byte| {
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            out.extend_from_slice(&[b'#', HEX[high], HEX[low]]);
+        },
+    );
+}
+
+/// Copies runs of bytes that are `plain` at once and hands each other one to `escape`.
+pub(super) fn push_runs(
+    out: &mut Vec<u8>,
+    mut bytes: &[u8],
+    plain: impl Fn(u8) -> bool,
+    escape: impl Fn(&mut Vec<u8>, u8),
+) {
+    while let Some(at) = bytes.iter().position(|byte| !plain(*byte)) {
+        out.extend_from_slice(&bytes[..at]);
+        escape(out, bytes[at]);
+        bytes = &bytes[at + 1..];
     }
+    out.extend_from_slice(bytes);
 }
 
 /// Writes a line of the proxy's own, with control characters as spaces: it stays one line.
