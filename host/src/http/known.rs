@@ -38,35 +38,44 @@ pub enum Known {
 impl Known {
     /// The tag of a field name, whatever its case.
     pub fn of(name: &[u8]) -> Self {
-        let is = |text: &str| name.eq_ignore_ascii_case(text.as_bytes());
-        let one = |text, known| if is(text) { known } else { Self::Other };
-        match name.len() {
-            2 => one("te", Self::Te),
-            3 => one("via", Self::Via),
-            4 if is("host") => Self::Host,
-            4 => one("date", Self::Date),
-            6 if is("cookie") => Self::Cookie,
-            6 => one("expect", Self::Expect),
-            7 if is("upgrade") => Self::Upgrade,
-            7 => one("trailer", Self::Trailer),
-            9 => one("forwarded", Self::Forwarded),
-            10 if is("connection") => Self::Connection,
-            10 if is("set-cookie") => Self::SetCookie,
-            10 => one("keep-alive", Self::KeepAlive),
-            12 if is("content-type") => Self::ContentType,
-            12 => one("max-forwards", Self::MaxForwards),
-            13 if is("authorization") => Self::Authorization,
-            13 if is("cache-control") => Self::CacheControl,
-            13 => one("content-range", Self::ContentRange),
-            14 => one("content-length", Self::ContentLength),
-            15 => one("x-forwarded-for", Self::XForwardedFor),
-            16 if is("content-encoding") => Self::ContentEncoding,
-            16 if is("proxy-connection") => Self::ProxyConnection,
-            16 => one("www-authenticate", Self::WwwAuthenticate),
-            17 => one("transfer-encoding", Self::TransferEncoding),
-            18 => one("proxy-authenticate", Self::ProxyAuthenticate),
-            19 => one("proxy-authorization", Self::ProxyAuthorization),
-            _ => Self::Other,
+        let Some(first) = name.first() else {
+            return Self::Other;
+        };
+        // Length and first letter leave one name to compare with at most.
+        let (text, known) = match (name.len(), first.to_ascii_lowercase()) {
+            (2, b't') => ("te", Self::Te),
+            (3, b'v') => ("via", Self::Via),
+            (4, b'd') => ("date", Self::Date),
+            (4, b'h') => ("host", Self::Host),
+            (6, b'c') => ("cookie", Self::Cookie),
+            (6, b'e') => ("expect", Self::Expect),
+            (7, b't') => ("trailer", Self::Trailer),
+            (7, b'u') => ("upgrade", Self::Upgrade),
+            (9, b'f') => ("forwarded", Self::Forwarded),
+            (10, b'c') => ("connection", Self::Connection),
+            (10, b'k') => ("keep-alive", Self::KeepAlive),
+            (10, b's') => ("set-cookie", Self::SetCookie),
+            (12, b'c') => ("content-type", Self::ContentType),
+            (12, b'm') => ("max-forwards", Self::MaxForwards),
+            (13, b'a') => ("authorization", Self::Authorization),
+            (13, b'c') if name[1].eq_ignore_ascii_case(&b'a') => {
+                ("cache-control", Self::CacheControl)
+            }
+            (13, b'c') => ("content-range", Self::ContentRange),
+            (14, b'c') => ("content-length", Self::ContentLength),
+            (15, b'x') => ("x-forwarded-for", Self::XForwardedFor),
+            (16, b'c') => ("content-encoding", Self::ContentEncoding),
+            (16, b'p') => ("proxy-connection", Self::ProxyConnection),
+            (16, b'w') => ("www-authenticate", Self::WwwAuthenticate),
+            (17, b't') => ("transfer-encoding", Self::TransferEncoding),
+            (18, b'p') => ("proxy-authenticate", Self::ProxyAuthenticate),
+            (19, b'p') => ("proxy-authorization", Self::ProxyAuthorization),
+            _ => return Self::Other,
+        };
+        if name.eq_ignore_ascii_case(text.as_bytes()) {
+            known
+        } else {
+            Self::Other
         }
     }
 
@@ -199,5 +208,55 @@ pub(super) fn is_protected(name: &[u8], known: Known) -> bool {
         | Known::Via
         | Known::WwwAuthenticate
         | Known::XForwardedFor => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_in_any_case_and_only_in_full() {
+        for (name, known) in [
+            ("Authorization", Known::Authorization),
+            ("Cache-Control", Known::CacheControl),
+            ("Connection", Known::Connection),
+            ("Content-Encoding", Known::ContentEncoding),
+            ("Content-Length", Known::ContentLength),
+            ("Content-Range", Known::ContentRange),
+            ("Content-Type", Known::ContentType),
+            ("Cookie", Known::Cookie),
+            ("Date", Known::Date),
+            ("Expect", Known::Expect),
+            ("Forwarded", Known::Forwarded),
+            ("Host", Known::Host),
+            ("Keep-Alive", Known::KeepAlive),
+            ("Max-Forwards", Known::MaxForwards),
+            ("Proxy-Authenticate", Known::ProxyAuthenticate),
+            ("Proxy-Authorization", Known::ProxyAuthorization),
+            ("Proxy-Connection", Known::ProxyConnection),
+            ("Set-Cookie", Known::SetCookie),
+            ("TE", Known::Te),
+            ("Trailer", Known::Trailer),
+            ("Transfer-Encoding", Known::TransferEncoding),
+            ("Upgrade", Known::Upgrade),
+            ("Via", Known::Via),
+            ("WWW-Authenticate", Known::WwwAuthenticate),
+            ("X-Forwarded-For", Known::XForwardedFor),
+        ] {
+            for spelt in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
+                assert_eq!(Known::of(spelt.as_bytes()), known, "{spelt}");
+            }
+            let last = &name[..name.len() - 1];
+            for other in [
+                last.to_owned(),
+                format!("{name}x"),
+                format!("{last}_"),
+                format!("x{last}"),
+            ] {
+                assert_eq!(Known::of(other.as_bytes()), Known::Other, "{other}");
+            }
+        }
+        assert_eq!(Known::of(b""), Known::Other);
     }
 }
