@@ -13,7 +13,7 @@
 //! |---|---|
 //! | What is read does not depend on how the network cut it: the first wrong thing in the stream decides. | [`scan`] remembers where it stopped and looks at each byte once; bodies are a state machine. |
 //! | A message that two parties could read differently is refused, never repaired. | [`bad`] has a variant for each class. |
-//! | What is sent states its framing once, in the usual words, and it is the framing that was read. | [`write`] drops what says otherwise and states it anew. |
+//! | What is sent states its framing once, in the usual words, and it is the framing that was read. | [`mod@write`] drops what says otherwise and states it anew. |
 //! | A plugin can't bring in a line, a second Host, or a field that frames or belongs to the hop. | [`fields`] checks edits; the types have no other way in. |
 //! | A line that nobody edited is sent with the bytes it came with, name and blanks included, in its place. | [`fields::Fields`] keeps lines, not pairs, and copies runs of them. |
 //! | Nothing is allocated for a request once the buffers have grown, but for more than 64 fields or a Connection that names a field. | Heads, arenas and output are reused. |
