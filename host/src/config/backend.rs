@@ -6,18 +6,16 @@ use std::{
 };
 
 use super::{
-    Address, Backend, Check, Pool, Redispatch, Server, address,
+    Address, Backend, Check, PluginSource, Pool, Redispatch, Server, address,
     check::read_check,
     error_page::read_error_pages,
     name::{Unique, read_name},
-    plugin_use::{Surroundings, read_short_or_table},
+    plugin_use::{Surroundings, plugin_use, read_short_or_table},
     process::server_timeouts,
-    read::{Fields, Node, shorten},
+    read::Fields,
+    value::{Node, shorten},
 };
-use crate::{
-    config::{ConfigPlaces, Grants, OnFailure, PluginSource, PluginUse},
-    model::{BackendName, ServerName},
-};
+use crate::model::{BackendName, ServerName};
 
 pub(super) fn read_backends(top: &mut Fields<'_>, around: &Surroundings<'_>) -> Vec<Backend> {
     let mut names = Unique::new("backend");
@@ -35,7 +33,10 @@ fn read_backend(
     let name = read_name(&mut fields, "backend", names);
     let balancer = match fields.get("balance") {
         Some(node) => read_short_or_table(&node, "balance", "\"round-robin\"", around),
-        None => Some(round_robin(&fields, around)),
+        None => {
+            let source = PluginSource::Bundled("round-robin".to_owned());
+            Some(plugin_use(source, fields.span(), around))
+        }
     };
     let persistence = fields
         .get("persistence")
@@ -77,24 +78,6 @@ fn read_backend(
         error_pages,
         max_queue: max_queue.unwrap_or(10_000),
     })
-}
-
-/// The balancer of a backend that names none.
-fn round_robin(fields: &Fields<'_>, around: &Surroundings<'_>) -> PluginUse {
-    PluginUse {
-        source: PluginSource::Bundled("round-robin".to_owned()),
-        config: "{}".to_owned(),
-        places: ConfigPlaces {
-            file: around.file.to_owned(),
-            source: around.source.clone(),
-            plugin: fields.span(),
-            ..ConfigPlaces::default()
-        },
-        grants: Grants::default(),
-        on_failure: OnFailure::Deny,
-        deadline: around.defaults.plugin.deadline,
-        memory: around.defaults.plugin.memory,
-    }
 }
 
 fn read_redispatch(node: &Node<'_>) -> Option<Redispatch> {
@@ -170,12 +153,10 @@ fn read_servers(fields: &mut Fields<'_>, check: Option<&Check>) -> Vec<Server> {
             "add a `[[backend.server]]` with `name` and `address`",
         );
     }
-    let context = fields.context().to_owned();
     tables
         .into_iter()
         .enumerate()
-        .filter_map(|(index, mut server)| {
-            server.set_context(&context);
+        .filter_map(|(index, server)| {
             let position = u32::try_from(index + 1).ok()?;
             read_server(server, position, check, &mut taken)
         })

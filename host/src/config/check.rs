@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     Check, CheckKind,
-    read::{Fields, Node, shorten},
+    read::Fields,
+    value::{Node, shorten},
 };
 
 /// As HAProxy's `check` without more.

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::Arc};
 
 use super::{
     ErrorPage, ErrorPages, address,
-    read::{Fields, Node, shorten},
+    read::Fields,
+    value::{Node, shorten},
 };
 
 /// As much as is reasonable to keep in memory for each status of each frontend.

@@ -9,7 +9,8 @@ use super::{
     name::{Unique, read_name},
     plugin_use::{Surroundings, hint_among, read_filter},
     process::{client_timeouts, read_limits},
-    read::{Fields, Node, Reader, shorten},
+    read::{Fields, Reader},
+    value::{Node, shorten},
 };
 use crate::model::{BackendName, FrontendName};
 

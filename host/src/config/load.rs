@@ -14,7 +14,8 @@ use super::{
     map::read_maps,
     plugin_use::Surroundings,
     process::{read_defaults, read_process},
-    read::{Fields, Reader, shorten},
+    read::{Fields, Reader},
+    value::shorten,
 };
 
 /// No configuration is as large as this.

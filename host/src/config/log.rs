@@ -3,7 +3,8 @@
 use super::{
     Facility, LogFormat, LogLevel, LogSink, LogTarget,
     address::{self, AddressError},
-    read::{Fields, Node},
+    read::Fields,
+    value::Node,
 };
 
 const FORMATS: &[(&str, LogFormat)] = &[("httplog", LogFormat::HttpLog), ("json", LogFormat::Json)];
@@ -101,7 +102,7 @@ fn read_sink(node: &Node<'_>) -> Option<LogSink> {
             })),
         },
         _ => {
-            node.wrong(format!("cannot be `{}`", super::read::shorten(text)), HINT);
+            node.wrong(format!("cannot be `{}`", super::value::shorten(text)), HINT);
             None
         }
     }

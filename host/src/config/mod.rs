@@ -22,6 +22,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod units;
+mod value;
 
 use std::{
     collections::BTreeMap,
@@ -133,7 +134,7 @@ pub struct Frontend {
     pub forwarded_for: Option<ForwardedFor>,
     /// Whether a connection that brought no byte gets a log line.
     pub log_empty_connections: bool,
-    /// Header and answer: the name under which the request id is forwarded to servers, if at all.
+    /// The field in which servers are told the request's id, if at all.
     pub request_id_header: Option<String>,
     pub timeouts: ClientTimeouts,
     pub limits: Limits,

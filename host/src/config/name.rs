@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::read::{Fields, Node, shorten};
+use super::{
+    read::Fields,
+    value::{Node, shorten},
+};
 
 const LONGEST: usize = 128;
 

@@ -8,7 +8,8 @@ use toml::{Spanned, de::DeValue};
 use super::{
     ConfigError, ConfigPlaces,
     error::{Finding, Source},
-    read::{Node, Reader},
+    read::Reader,
+    value::Node,
 };
 
 impl ConfigPlaces {

@@ -1,14 +1,15 @@
 //! A plugin where a frontend or backend uses it: `[[frontend.filter]]`, `balance`, `persistence`.
 
-use std::{path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use super::{
     ConfigPlaces, Grants, OnFailure, PluginSource, PluginUse,
     address::resolve,
     places::read_config,
     process::{Defaults, PluginDefaults, plugin_limits},
-    read::{Fields, Node, shorten},
+    read::Fields,
     suggest::{nearest, one_of},
+    value::{Node, shorten},
 };
 
 /// What the uses of plugins in one file have in common.
@@ -41,7 +42,7 @@ pub(super) fn read_short_or_table(
 ) -> Option<PluginUse> {
     if node.value().is_str() {
         let source = read_source(node)?;
-        return Some(plugin_use(source, node, around));
+        return Some(plugin_use(source, node.span(), around));
     }
     if !node.value().is_table() {
         node.wrong_type(
@@ -60,15 +61,19 @@ pub(super) fn read_short_or_table(
     )
 }
 
-/// A use that says no more than which plugin.
-fn plugin_use(source: PluginSource, named: &Node<'_>, around: &Surroundings<'_>) -> PluginUse {
+/// A use that says no more than which plugin, and where it is named.
+pub(super) fn plugin_use(
+    source: PluginSource,
+    named: Range<usize>,
+    around: &Surroundings<'_>,
+) -> PluginUse {
     PluginUse {
         source,
         config: "{}".to_owned(),
         places: ConfigPlaces {
             file: around.file.to_owned(),
             source: Arc::clone(&around.source),
-            plugin: named.span(),
+            plugin: named,
             ..ConfigPlaces::default()
         },
         grants: Grants::default(),
@@ -92,7 +97,7 @@ fn read_plugin(
 
     let mut read = named
         .zip(source)
-        .map(|(named, source)| plugin_use(source, &named, around));
+        .map(|(named, source)| plugin_use(source, named.span(), around));
     if let Some(config) = config {
         // Read even if the plugin's name is wrong, for the sake of what is wrong in it.
         let mut nowhere = ConfigPlaces::default();

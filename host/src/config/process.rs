@@ -5,7 +5,8 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use super::{
     Address, ClientTimeouts, Limits, Process, ServerTimeouts,
     address::{self, AddressError},
-    read::{Fields, Node},
+    read::Fields,
+    value::Node,
 };
 
 /// Keys that people put below a heading by mistake.

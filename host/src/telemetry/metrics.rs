@@ -75,6 +75,14 @@ fn class(status: u16) -> usize {
     }
 }
 
+/// Reads counters.
+pub(super) trait Counted {
+    /// The sum of the counter at this position.
+    fn count(&self, counter: usize) -> u64;
+    /// The sum of answers in the status class at this position.
+    fn count_class(&self, class: usize) -> u64;
+}
+
 macro_rules! counters {
     (
         $(#[$doc:meta])*
@@ -102,11 +110,14 @@ macro_rules! counters {
                 self.0.add(Self::CLASSES + class(status), 1);
             }
 
-            pub(super) fn count(&self, counter: usize) -> u64 {
+        }
+
+        impl Counted for $name {
+            fn count(&self, counter: usize) -> u64 {
                 self.0.sum(counter)
             }
 
-            pub(super) fn count_class(&self, class: usize) -> u64 {
+            fn count_class(&self, class: usize) -> u64 {
                 self.0.sum(Self::CLASSES + class)
             }
         }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::metrics::{
-    BackendMetrics, CAUSES, FrontendMetrics, PluginPlace, STATUS_CLASSES, ServerMetrics, Snapshot,
+    BackendMetrics, CAUSES, Counted, FrontendMetrics, PluginPlace, STATUS_CLASSES, ServerMetrics,
+    Snapshot,
 };
 
 /// Appends every family that has something to show.
@@ -46,25 +47,15 @@ fn write_frontends(snapshot: &Snapshot, out: &mut String) {
             FrontendMetrics::BYTES_OUT,
         ),
     ];
-    let rows: Vec<(String, _)> = snapshot
-        .frontends
-        .iter()
-        .map(|(name, metrics)| (labels(&[("frontend", name.as_str())]), metrics))
-        .collect();
-    for (name, help, counter) in FAMILIES {
-        family(
-            out,
-            "frontend",
-            name,
-            help,
-            rows.iter()
-                .map(|(labels, metrics)| (labels.clone(), metrics.count(counter))),
-        );
-    }
-    let answers = rows
-        .iter()
-        .flat_map(|(labels, metrics)| by_class(labels, |class| metrics.count_class(class)));
-    family(out, "frontend", "responses", "Answers to clients.", answers);
+    let rows = snapshot.frontends.iter();
+    let rows = rows.map(|(name, metrics)| (labels(&[("frontend", name.as_str())]), &**metrics));
+    write_level(
+        out,
+        "frontend",
+        &FAMILIES,
+        "Answers to clients.",
+        &rows.collect::<Vec<_>>(),
+    );
 }
 
 fn write_backends(snapshot: &Snapshot, out: &mut String) {
@@ -95,30 +86,14 @@ fn write_backends(snapshot: &Snapshot, out: &mut String) {
             BackendMetrics::NO_SERVER,
         ),
     ];
-    let rows: Vec<(String, _)> = snapshot
-        .backends
-        .iter()
-        .map(|(name, metrics)| (labels(&[("backend", name.as_str())]), metrics))
-        .collect();
-    for (name, help, counter) in FAMILIES {
-        family(
-            out,
-            "backend",
-            name,
-            help,
-            rows.iter()
-                .map(|(labels, metrics)| (labels.clone(), metrics.count(counter))),
-        );
-    }
-    let answers = rows
-        .iter()
-        .flat_map(|(labels, metrics)| by_class(labels, |class| metrics.count_class(class)));
-    family(
+    let rows = snapshot.backends.iter();
+    let rows = rows.map(|(name, metrics)| (labels(&[("backend", name.as_str())]), &**metrics));
+    write_level(
         out,
         "backend",
-        "responses",
+        &FAMILIES,
         "Answers of its servers.",
-        answers,
+        &rows.collect::<Vec<_>>(),
     );
 }
 
@@ -156,28 +131,45 @@ fn write_servers(snapshot: &Snapshot, out: &mut String) {
             ServerMetrics::DOWNS,
         ),
     ];
-    let rows: Vec<(String, _)> = snapshot
-        .servers
-        .iter()
-        .map(|((backend, server), metrics)| {
-            let names = [("backend", backend.as_str()), ("server", server.as_str())];
-            (labels(&names), metrics)
-        })
-        .collect();
-    for (name, help, counter) in FAMILIES {
-        family(
-            out,
-            "server",
-            name,
-            help,
-            rows.iter()
-                .map(|(labels, metrics)| (labels.clone(), metrics.count(counter))),
-        );
+    let rows = snapshot.servers.iter().map(|((backend, server), metrics)| {
+        let names = [("backend", backend.as_str()), ("server", server.as_str())];
+        (labels(&names), &**metrics)
+    });
+    write_level(
+        out,
+        "server",
+        &FAMILIES,
+        "Its answers.",
+        &rows.collect::<Vec<_>>(),
+    );
+}
+
+/// Writes a level's families, and its answers by class of status.
+fn write_level<M: Counted>(
+    out: &mut String,
+    level: &str,
+    families: &[Family],
+    answers_help: &str,
+    rows: &[(String, &M)],
+) {
+    for (name, help, counter) in families {
+        let samples = rows
+            .iter()
+            .map(|(labels, metrics)| (labels.clone(), metrics.count(*counter)));
+        family(out, level, name, help, samples);
     }
-    let answers = rows
-        .iter()
-        .flat_map(|(labels, metrics)| by_class(labels, |class| metrics.count_class(class)));
-    family(out, "server", "responses", "Its answers.", answers);
+    let answers = rows.iter().flat_map(|(labels, metrics)| {
+        STATUS_CLASSES
+            .iter()
+            .enumerate()
+            .map(move |(index, class)| {
+                (
+                    format!("{labels},class=\"{class}\""),
+                    metrics.count_class(index),
+                )
+            })
+    });
+    family(out, level, "responses", answers_help, answers);
 }
 
 fn write_plugins(snapshot: &Snapshot, out: &mut String) {
@@ -231,14 +223,6 @@ fn plugin_labels(place: &PluginPlace, plugin: &str) -> String {
             ("backend", backend.as_str()),
         ]),
     }
-}
-
-fn by_class(labels: &str, count: impl Fn(usize) -> u64) -> Vec<(String, u64)> {
-    STATUS_CLASSES
-        .iter()
-        .enumerate()
-        .map(|(index, class)| (format!("{labels},class=\"{class}\""), count(index)))
-        .collect()
 }
 
 fn labels(pairs: &[(&str, &str)]) -> String {
