@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod build;
+mod demo;
 mod guests;
 mod process;
 mod test;
@@ -28,6 +29,8 @@ struct Cli {
 enum Task {
     /// Build the plugins to Wasm components, then the proxy with them embedded
     Build(build::Options),
+    /// Show what Weir does, with real servers and requests, and swap a balancer under load
+    Demo(demo::Options),
     /// Build everything, then run all tests against the real proxy
     Test(test::Options),
     /// Measure CPU per request, Weir beside HAProxy on the same work
@@ -38,6 +41,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Build(options) => build::run(&options),
+        Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
     };

@@ -58,6 +58,7 @@ pub(crate) struct Shared {
     name: String,
     script: Mutex<Script>,
     requests: Mutex<Vec<Request>>,
+    answered: AtomicUsize,
     probes: AtomicUsize,
     connections: AtomicUsize,
     open: AtomicUsize,
@@ -76,6 +77,7 @@ impl Origin {
             name: name.to_owned(),
             script: Mutex::new(Box::new(|_| Answer::echo())),
             requests: Mutex::default(),
+            answered: AtomicUsize::new(0),
             probes: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
@@ -124,6 +126,11 @@ impl Origin {
     /// All requests so far whose body was read, in the order in which that happened, without probes.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
+    }
+
+    /// How many requests were answered so far, without probes; remembered or not.
+    pub fn answered(&self) -> usize {
+        self.shared.answered.load(Ordering::SeqCst)
     }
 
     /// How often `/status` was asked.

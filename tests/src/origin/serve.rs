@@ -65,6 +65,9 @@ async fn exchanges(stream: TcpStream, shared: &Shared, number: usize) -> io::Res
             tokio::time::sleep(pause).await;
             stream.write_all(&piece).await?;
         }
+        shared
+            .answered
+            .fetch_add(usize::from(!probe), Ordering::SeqCst);
         match answer.after {
             After::KeepAlive if closing => return Ok(()),
             After::KeepAlive => {}
