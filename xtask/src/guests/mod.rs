@@ -78,10 +78,6 @@ fn make_component(guest: &Guest, last: &Stamp) -> Result<String> {
     if last.modules.get(&guest.name) == Some(&digest) && file.exists() {
         return Ok(digest);
     }
-    if !component::names_world(&module) {
-        eprintln!("guests: `{}` is skipped: it names no world", guest.name);
-        return Ok(digest);
-    }
     let component =
         component::from_module(&module).with_context(|| format!("guest `{}`", guest.name))?;
     write_if_changed(&file, &component)?;
