@@ -1,16 +1,18 @@
 //! The filter `rules`: named matchers and ordered rules that use a backend, deny, reply, redirect or
 //! edit. How a config is written is in README.md.
 //!
-//! A config goes through these hands: `config` (its shape), `matchers` and `expression` (conditions),
+//! A config goes through these hands: `config` (its shape), `matchers`, `patterns`, `checks` and `expression` (conditions),
 //! `actions` and `template` (what to do), `ruleset` and `index` (finding the rules that apply without
 //! trying them all). Requests meet only `ruleset` and `actions`.
 
 mod actions;
+mod checks;
 mod config;
 mod expression;
 mod index;
 mod inputs;
 mod matchers;
+mod patterns;
 mod problem;
 mod rules;
 mod ruleset;

@@ -1,13 +1,14 @@
-//! What a rule does once its condition holds. All that can be wrong with it is found when it is made.
+//! From a rule as written to what it does. All that can be wrong with it is found here.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::collections::BTreeMap;
 
-use weir_sdk::{BackendRef, Decision, Input, Needs, Reply, RequestEdits, ResponseEdits, Verdict};
+use weir_sdk::{Input, Needs};
 
+use super::{Action, Ending, FieldEdit, ResponseAction};
 use crate::{
+    checks::is_token,
     config::{self, OneOrMany},
-    inputs::{Fact, Facts, Inputs, Slot},
-    matchers::is_token,
+    inputs::{Fact, Inputs},
     problem::{Place, Problem, Problems},
     template::{self, Template},
 };
@@ -25,154 +26,6 @@ const OF_THE_PROXY: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-/// What a rule does with a request.
-#[derive(Debug)]
-pub struct Action {
-    fields: Vec<FieldEdit>,
-    path: Option<Template>,
-    query: Option<Template>,
-    method: Option<String>,
-    response_fields: Vec<FieldEdit>,
-    ending: Option<Ending>,
-}
-
-/// What a rule does with a response.
-#[derive(Debug)]
-pub struct ResponseAction {
-    fields: Vec<FieldEdit>,
-    status: Option<u16>,
-}
-
-/// A verdict that ends the search for rules.
-#[derive(Debug)]
-enum Ending {
-    Use(BackendRef),
-    Deny(u16),
-    Reply {
-        status: u16,
-        headers: Vec<(String, Template)>,
-        body: Vec<u8>,
-    },
-    Redirect {
-        status: u16,
-        to: Template,
-        /// Where the host is, if the target needs it: a request need not have one.
-        host: Option<Slot>,
-    },
-}
-
-#[derive(Debug)]
-enum FieldEdit {
-    Remove(String),
-    Set(String, Template),
-    Add(String, Template),
-    Var(String, Template),
-}
-
-/// The edits that requests and responses have in common.
-trait Fields {
-    fn edit(&mut self, edit: &FieldEdit, facts: &impl Facts);
-}
-
-macro_rules! fields {
-    ($edits:ident) => {
-        impl Fields for $edits {
-            fn edit(&mut self, edit: &FieldEdit, facts: &impl Facts) {
-                match edit {
-                    FieldEdit::Remove(name) => self.remove_header(name),
-                    FieldEdit::Set(name, value) => self.set_header(name, &value.fill(facts)),
-                    FieldEdit::Add(name, value) => self.add_header(name, &value.fill(facts)),
-                    FieldEdit::Var(name, value) => self.set_var(name, &value.fill(facts)),
-                };
-            }
-        }
-    };
-}
-
-fields!(RequestEdits);
-fields!(ResponseEdits);
-
-impl Action {
-    /// Makes the edits, and breaks if the rule has the last word.
-    pub fn apply(&self, facts: &impl Facts, decision: &mut Decision) -> ControlFlow<()> {
-        for field in &self.fields {
-            decision.edits.edit(field, facts);
-        }
-        if let Some(path) = &self.path {
-            let path = local(path, path.fill(facts));
-            // `OPTIONS *` has no path that could be replaced by one made of it.
-            if path.starts_with('/') {
-                decision.edits.set_path(&path);
-            }
-        }
-        if let Some(query) = &self.query {
-            decision.edits.set_query(&query.fill(facts));
-        }
-        if let Some(method) = &self.method {
-            decision.edits.set_method(method);
-        }
-        for field in &self.response_fields {
-            decision.response_edits.edit(field, facts);
-        }
-        match &self.ending {
-            None => ControlFlow::Continue(()),
-            Some(ending) => {
-                decision.verdict = ending.verdict(facts);
-                ControlFlow::Break(())
-            }
-        }
-    }
-}
-
-impl ResponseAction {
-    pub fn apply(&self, facts: &impl Facts, edits: &mut ResponseEdits) {
-        for field in &self.fields {
-            edits.edit(field, facts);
-        }
-        if let Some(status) = self.status {
-            edits.set_status(status);
-        }
-    }
-}
-
-impl Ending {
-    fn verdict(&self, facts: &impl Facts) -> Verdict {
-        match self {
-            Self::Use(backend) => Verdict::UseBackend(*backend),
-            Self::Deny(status) => Verdict::Deny(*status),
-            Self::Reply {
-                status,
-                headers,
-                body,
-            } => {
-                let reply = headers
-                    .iter()
-                    .fold(Reply::new(*status), |reply, (name, value)| {
-                        reply.header(name, &value.fill(facts))
-                    });
-                Verdict::Reply(reply.body(body.as_slice()))
-            }
-            Self::Redirect { status, to, host } => {
-                if host.is_some_and(|slot| facts.value(slot).is_none_or(str::is_empty)) {
-                    return Verdict::Deny(400);
-                }
-                let location = local(to, to.fill(facts));
-                Verdict::Reply(Reply::new(*status).header("location", &location))
-            }
-        }
-    }
-}
-
-/// Keeps a client from turning a path into a host: `//evil.example` is a URL of another site. Only a
-/// template that says so itself may begin with two slashes.
-fn local(template: &Template, filled: String) -> String {
-    if filled.starts_with("//") && !template.begins_with("//") {
-        format!("/{}", filled.trim_start_matches('/'))
-    } else {
-        filled
-    }
-}
 
 /// Reads the parts of a rule that say what to do, noting every problem.
 pub struct ActionReader<'r> {

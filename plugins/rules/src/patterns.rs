@@ -1,0 +1,121 @@
+//! The tables that say how a text must look, whatever the text is.
+
+use crate::{
+    checks::check_text,
+    config::{HostText, Lookup, NamedText, OneOrMany, PathText, Text},
+    index::Technique,
+};
+
+/// What the different kinds of text tables have in common.
+pub struct Patterns<'t> {
+    /// The keys that are there.
+    pub lists: Vec<(&'static str, Technique, &'t OneOrMany<String>)>,
+    pub present: Option<bool>,
+    pub ignore_case: bool,
+    /// Refuses patterns that cannot match.
+    pub check: fn(Technique, &str) -> Result<(), String>,
+}
+
+impl<'t> Patterns<'t> {
+    /// What a table of any kind says.
+    pub fn of(text: impl Into<Self>) -> Self {
+        text.into()
+    }
+
+    fn new(
+        lists: impl IntoIterator<Item = (&'static str, Technique, &'t Option<OneOrMany<String>>)>,
+        present: Option<bool>,
+        ignore_case: bool,
+    ) -> Self {
+        let lists = lists.into_iter();
+        Self {
+            lists: lists
+                .filter_map(|(key, technique, list)| Some((key, technique, list.as_ref()?)))
+                .collect(),
+            present,
+            ignore_case,
+            check: check_text,
+        }
+    }
+
+    /// Refuses tables that say nothing, or the same thing twice.
+    pub fn sensible(&self) -> Result<(), String> {
+        let keys: Vec<&str> = self.lists.iter().map(|(key, ..)| *key).collect();
+        match (self.present, keys.as_slice()) {
+            (None, []) => Err(
+                "says nothing about the value; add `exact`, `prefix`, `regex` or the like"
+                    .to_owned(),
+            ),
+            (Some(_), [key, ..]) => Err(format!(
+                "`present` stands alone: `{key}` already asks for a value"
+            )),
+            (Some(_), []) if self.ignore_case => {
+                Err("`ignore_case` without a text to compare".to_owned())
+            }
+            (Some(_), []) => Ok(()),
+            (None, ["exact", other, ..]) => {
+                Err(format!("`exact` leaves nothing for `{other}` to decide"))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+macro_rules! patterns_of {
+    ($table:ty) => {
+        impl<'t> From<&'t $table> for Patterns<'t> {
+            fn from(text: &'t $table) -> Self {
+                Self::new(
+                    [
+                        ("exact", Technique::Exact, &text.exact),
+                        ("prefix", Technique::Prefix, &text.prefix),
+                        ("suffix", Technique::Suffix, &text.suffix),
+                        ("contains", Technique::Contains, &text.contains),
+                        ("regex", Technique::Regex, &text.regex),
+                    ],
+                    text.present,
+                    text.ignore_case,
+                )
+            }
+        }
+    };
+}
+
+patterns_of!(Text);
+patterns_of!(NamedText);
+patterns_of!(Lookup);
+
+impl<'t> From<&'t PathText> for Patterns<'t> {
+    fn from(text: &'t PathText) -> Self {
+        Self::new(
+            [
+                ("exact", Technique::Exact, &text.exact),
+                ("prefix", Technique::Prefix, &text.prefix),
+                ("segment", Technique::Segment, &text.segment),
+                ("suffix", Technique::Suffix, &text.suffix),
+                ("contains", Technique::Contains, &text.contains),
+                ("regex", Technique::Regex, &text.regex),
+            ],
+            None,
+            text.ignore_case,
+        )
+    }
+}
+
+impl<'t> From<&'t HostText> for Patterns<'t> {
+    fn from(text: &'t HostText) -> Self {
+        Self::new(
+            [
+                ("exact", Technique::Exact, &text.exact),
+                ("prefix", Technique::Prefix, &text.prefix),
+                ("suffix", Technique::Suffix, &text.suffix),
+                ("domain", Technique::Domain, &text.domain),
+                ("contains", Technique::Contains, &text.contains),
+                ("regex", Technique::Regex, &text.regex),
+            ],
+            None,
+            // The host comes in lower case; the pattern may be written in any.
+            true,
+        )
+    }
+}
