@@ -11,9 +11,12 @@
 //! ```
 
 pub mod backend;
+pub mod cli;
 pub mod config;
+pub mod frontend;
 pub mod http;
 pub mod model;
 pub mod net;
 pub mod plugin;
+pub mod proxy;
 pub mod telemetry;

@@ -8,7 +8,7 @@ mod queue;
 mod server;
 
 pub use connect::{ConnectError, connect};
-pub use health::{CheckEvent, CheckFailure, Health, Transition, watch};
+pub use health::{CheckEvent, CheckFailure, Health, Passed, Transition, watch};
 pub use pool::{Pool, PoolKey};
 pub use queue::QueueError;
 pub use server::{BackendState, Place, Server, ServerAddress, ServerState};

@@ -143,6 +143,11 @@ impl Fields {
         self.list.len()
     }
 
+    /// How much memory they hold on to.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.list.capacity() * size_of::<Field>()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

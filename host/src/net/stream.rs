@@ -117,6 +117,14 @@ impl Stream {
         self.poll_readable(&mut cx).is_pending() || self.is_quiet()
     }
 
+    /// Makes the coming close a reset, which no reader takes for an orderly end.
+    pub fn reset_on_close(&self) {
+        if let Self::Tcp(stream) = self {
+            // If it cannot be, the connection closes the ordinary way.
+            let _ = stream.set_zero_linger();
+        }
+    }
+
     pub fn local_address(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.local_addr().ok(),

@@ -10,7 +10,8 @@
 //! handed over have limits, and whatever goes wrong is a [`CallError`]. What becomes of the request then
 //! is decided above.
 
-mod bundled;
+mod breaker;
+pub mod bundled;
 mod code_cache;
 mod component;
 mod contract;
@@ -27,6 +28,7 @@ mod runtime;
 mod schema;
 mod v0_1;
 
+pub use breaker::{Admission, Breaker, BreakerRules, CallCounts, Turn};
 pub use code_cache::user_code_cache;
 pub use component::{Component, Digest};
 pub use contract::{Import, Place, Role};

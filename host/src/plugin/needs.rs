@@ -15,6 +15,8 @@ const ALWAYS_ASSIGNED: &str = "always-assigned";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Needs {
     inputs: [Vec<Input>; Hook::ALL.len()],
+    /// Which hooks were named at all, if only with no inputs.
+    named: [bool; Hook::ALL.len()],
     pub backends: Vec<BackendName>,
     pub loads: bool,
     pub always_assigned: bool,
@@ -30,6 +32,7 @@ impl Needs {
         let mut needs = Self::default();
         for v0_1::HookInputs { hook, inputs } in &asked.inputs {
             let hook = find_hook(hook, roles)?;
+            needs.named[index(hook)] = true;
             let slot = &mut needs.inputs[index(hook)];
             // A hook may be named twice; its inputs simply go on.
             for input in inputs {
@@ -63,6 +66,11 @@ impl Needs {
 
     pub fn inputs(&self, hook: Hook) -> &[Input] {
         &self.inputs[index(hook)]
+    }
+
+    /// Whether the plugin said anything about a hook.
+    pub fn names(&self, hook: Hook) -> bool {
+        self.named[index(hook)]
     }
 }
 

@@ -209,6 +209,20 @@ impl Plugin {
         self.roles().contains(&role)
     }
 
+    /// Whether a hook is to be called. A plugin that judges both directions is spared the calls about
+    /// responses unless it named inputs for them, be it none: most such plugins have nothing to say there.
+    pub fn has_hook(&self, hook: Hook) -> bool {
+        match hook {
+            Hook::OnRequest => self.has(Role::RequestFilter),
+            Hook::OnResponse => {
+                self.has(Role::ResponseFilter)
+                    && (self.needs.names(hook) || !self.has(Role::RequestFilter))
+            }
+            Hook::Pick => self.has(Role::Balancer),
+            Hook::Lookup | Hook::Assigned => self.has(Role::Persistence),
+        }
+    }
+
     /// The values that a hook is to be called with, in this order.
     pub fn inputs(&self, hook: Hook) -> &[Input] {
         self.needs.inputs(hook)
@@ -232,6 +246,11 @@ impl Plugin {
     /// Whether `observe` is to be called.
     pub fn has_feedback(&self) -> bool {
         self.has(Role::BalancerFeedback)
+    }
+
+    /// Its config as JSON text.
+    pub fn config(&self) -> &str {
+        &self.config
     }
 
     pub fn digest(&self) -> Digest {

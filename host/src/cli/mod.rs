@@ -1,0 +1,128 @@
+//! The command line: what can be asked of `weir`, and how its answers and errors look.
+
+mod inspect;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::proxy::{self, RunError};
+
+/// Where the config is looked for if no one says.
+const DEFAULT_CONFIG: &str = "/etc/weir/weir.toml";
+
+/// A proxy whose every routing decision is a sandboxed WebAssembly component.
+///
+/// Exit codes: 0 done, 1 the config or a plugin is not sound, 2 the command line is not understood,
+/// 3 the system did not let the proxy start (a port in use, for example).
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, about, long_about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves until SIGTERM, SIGINT or SIGUSR1, then finishes what runs.
+    ///
+    /// A changed config, plugin or map takes effect by itself; SIGHUP loads everything anew and reopens log
+    /// files. What does not load changes nothing and is reported. WEIR_LOG sets what the process itself
+    /// tells on stderr, e.g. `WEIR_LOG=debug`.
+    Run {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+        /// Tell of the process itself in JSON, one object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Says whether a config would load: file, plugins, maps and names, without listening.
+    Check {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+    /// Tools for plugins.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Shows what a component can be used as, what it asks for, and its config schema.
+    Inspect {
+        /// A .wasm file, or the name of a plugin that comes with Weir.
+        file: PathBuf,
+        /// A config as JSON text, to see the inputs that it makes the plugin ask for.
+        #[arg(long, value_name = "JSON", default_value = "{}")]
+        config: String,
+    },
+    /// Lists the plugins that come with Weir.
+    List,
+}
+
+/// Runs the command line; its errors go to stderr.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Run { config, json } => {
+            log_to_stderr(json);
+            report(proxy::run(&config))
+        }
+        Command::Check { config } => {
+            log_to_stderr(false);
+            report(proxy::check(&config).map(|warnings| {
+                for warning in warnings {
+                    eprintln!("warning: {warning}");
+                }
+                println!("{} is sound", config.display());
+            }))
+        }
+        Command::Plugin(PluginCommand::Inspect { file, config }) => {
+            inspect::inspect(&file, &config)
+        }
+        Command::Plugin(PluginCommand::List) => inspect::list(),
+    }
+}
+
+fn report(result: Result<(), RunError>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    say(&error);
+    match error {
+        RunError::Config(_) => ExitCode::from(1),
+        RunError::Build(errors) if errors.is_only_bind() => ExitCode::from(3),
+        RunError::Build(_) => ExitCode::from(1),
+        RunError::Runtime(_) | RunError::Log(_) | RunError::System(_) | RunError::Watch(_) => {
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// Prints an error with its causes.
+fn say(error: &dyn std::error::Error) {
+    let mut stderr = io::stderr().lock();
+    // If stderr is closed there is nobody to tell.
+    let _ = writeln!(stderr, "error: {}", proxy::with_cause(error));
+}
+
+fn log_to_stderr(json: bool) {
+    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false);
+    if json {
+        builder.json().init();
+    } else {
+        builder.init();
+    }
+}

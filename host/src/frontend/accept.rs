@@ -1,0 +1,78 @@
+//! Taking clients in: one loop per listener and worker, which nothing but its end can end.
+
+use std::{io, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::{sync::Notify, task::spawn_local, time::sleep};
+use tracing::{debug, warn};
+
+use super::{
+    connection::{self, Arrival},
+    gate::Gate,
+    worker::Worker,
+};
+use crate::net::{Listener, ListenerId};
+
+/// How long to leave the kernel's backlog alone when there is no descriptor left for a client.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// Accepts clients of `listener` until `stop` is told, and then those who are already waiting.
+pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop: Rc<Notify>) {
+    let mut warned = false;
+    loop {
+        let Some(gate) = frontend_gate(&worker, id) else {
+            // A new generation has taken the frontend away and is about to say so.
+            stop.notified().await;
+            return;
+        };
+        let places = async { [worker.process.connections.admit().await, gate.admit().await] };
+        let admissions = tokio::select! {
+            biased;
+            admissions = places => admissions,
+            () = stop.notified() => return,
+        };
+        let arrived = tokio::select! {
+            biased;
+            arrived = listener.accept() => arrived,
+            () = stop.notified() => return,
+        };
+        match arrived {
+            Ok((stream, peer)) => {
+                warned = false;
+                let arrival = Arrival {
+                    stream,
+                    peer,
+                    listener: id,
+                    admissions,
+                };
+                spawn_local(connection::serve(Rc::clone(&worker), arrival));
+            }
+            Err(error) if is_the_clients(&error) => {
+                debug!(%error, "a client left before it was accepted");
+            }
+            Err(error) => {
+                if !warned {
+                    warn!(%error, "clients cannot be accepted now; trying again");
+                    warned = true;
+                }
+                sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+fn frontend_gate(worker: &Worker, listener: ListenerId) -> Option<Arc<Gate>> {
+    let generation = worker.current();
+    let frontend = generation.frontend_of(listener)?;
+    let frontend = &generation.shared.frontends[frontend];
+    Some(Arc::clone(&frontend.connections))
+}
+
+/// The connection was reset while it waited, which says nothing about the listener.
+fn is_the_clients(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}

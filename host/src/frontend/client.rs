@@ -1,0 +1,239 @@
+//! The client's end of a connection: waiting for a request, reading its head, sending answers.
+
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    facts::Ends,
+    worker::{IdleTicket, Worker},
+};
+use crate::{
+    http::{
+        bad::BadRequest,
+        request::{RequestHead, read_request},
+        scan::{HeadLimits, Progress, Read},
+    },
+    net::{Buffer, Deadline, ListenerId, Stream},
+};
+
+/// A client's connection between and during its exchanges.
+#[derive(Debug)]
+pub struct Client {
+    pub stream: Stream,
+    pub ends: Ends,
+    pub listener: ListenerId,
+    /// What was read and not used yet. An idle connection has none.
+    pub buffer: Option<Buffer>,
+    pub deadline: Deadline,
+    pub accepted: Instant,
+    /// Requests whose head was read.
+    pub requests: u64,
+    progress: Progress,
+    ticket: Option<IdleTicket>,
+    worker: Rc<Worker>,
+}
+
+/// How waiting for a request's first byte ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Awaited {
+    Readable,
+    TimedOut,
+    /// The proxy is stopping, or the listener's frontend is gone.
+    Leaving,
+}
+
+/// Why no request head was read.
+#[derive(Debug)]
+pub enum HeadError {
+    Bad(BadRequest),
+    /// Part of a head had arrived or not, as said.
+    TimedOut {
+        begun: bool,
+    },
+    /// The client closed; again, with part of a head or without.
+    Closed {
+        begun: bool,
+    },
+}
+
+/// The client is gone or does not take what is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    Gone,
+    TimedOut,
+}
+
+impl Client {
+    pub fn new(worker: Rc<Worker>, stream: Stream, ends: Ends, listener: ListenerId) -> Self {
+        let ticket = Some(worker.join_idle());
+        Self {
+            stream,
+            ends,
+            listener,
+            buffer: None,
+            deadline: Deadline::new(),
+            accepted: Instant::now(),
+            requests: 0,
+            progress: Progress::default(),
+            ticket,
+            worker,
+        }
+    }
+
+    /// Waits, owning no buffer, until the client sends something or `limit` is over.
+    pub async fn wait_for_request(&mut self, limit: Duration) -> Awaited {
+        self.deadline.set(Instant::now(), limit);
+        let generation = self.worker.current().shared.number;
+        poll_fn(|cx| {
+            if self.stream.poll_readable(cx).is_ready() {
+                return Poll::Ready(Awaited::Readable);
+            }
+            if self.worker.process.is_draining() || self.is_orphaned(generation) {
+                return Poll::Ready(Awaited::Leaving);
+            }
+            if let Some(ticket) = &self.ticket {
+                self.worker.set_idle_waker(ticket, cx.waker());
+            }
+            ready!(self.deadline.poll_expired(cx));
+            Poll::Ready(Awaited::TimedOut)
+        })
+        .await
+    }
+
+    /// Whether a generation since `seen` took the listener away.
+    fn is_orphaned(&self, seen: u64) -> bool {
+        let current = self.worker.current();
+        current.shared.number != seen && current.frontend_of(self.listener).is_none()
+    }
+
+    /// Reads until `head` is complete. The deadline is the caller's to set.
+    pub async fn read_head(
+        &mut self,
+        head: &mut RequestHead,
+        limits: &HeadLimits,
+    ) -> Result<(), HeadError> {
+        loop {
+            let buffer = self
+                .buffer
+                .get_or_insert_with(|| self.worker.buffers.small());
+            if !buffer.is_empty() {
+                let read = read_request(buffer.filled(), &mut self.progress, head, limits);
+                match read.map_err(HeadError::Bad)? {
+                    Read::Complete => {
+                        buffer.consume(head.len());
+                        self.requests += 1;
+                        return Ok(());
+                    }
+                    Read::Partial => {}
+                }
+            }
+            let begun = self.progress.has_begun();
+            let deadline = &mut self.deadline;
+            let stream = &mut self.stream;
+            let read = poll_fn(|cx| {
+                if let Poll::Ready(read) = stream.poll_read(cx, buffer) {
+                    return Poll::Ready(Some(read));
+                }
+                deadline.poll_expired(cx).map(|()| None)
+            });
+            match read.await {
+                Some(Ok(0) | Err(_)) => return Err(HeadError::Closed { begun }),
+                Some(Ok(_)) => {}
+                None => return Err(HeadError::TimedOut { begun }),
+            }
+        }
+    }
+
+    /// Gives an empty buffer back, so that waiting costs no memory.
+    pub fn release_buffer(&mut self) {
+        if let Some(buffer) = self.buffer.take_if(|buffer| buffer.is_empty()) {
+            self.worker.buffers.give(buffer);
+        }
+    }
+
+    /// Whether bytes of a next request are here already.
+    pub fn has_pipelined(&self) -> bool {
+        self.buffer
+            .as_ref()
+            .is_some_and(|buffer| !buffer.is_empty())
+    }
+
+    /// Sends all of `bytes`, as long as the client takes some every `limit`.
+    pub async fn send(&mut self, bytes: &[u8], limit: Duration) -> Result<(), SendError> {
+        let mut sent = 0;
+        // Most answers fit into the socket's buffer, and then no deadline is needed.
+        let mut armed = false;
+        poll_fn(|cx| {
+            while sent < bytes.len() {
+                match self.stream.poll_write(cx, &bytes[sent..]) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(SendError::Gone)),
+                    Poll::Ready(Ok(n)) => {
+                        sent += n;
+                        armed = false;
+                    }
+                    Poll::Pending => {
+                        if !armed {
+                            self.deadline.set(Instant::now(), limit);
+                            armed = true;
+                        }
+                        ready!(self.deadline.poll_expired(cx));
+                        return Poll::Ready(Err(SendError::TimedOut));
+                    }
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// Closes so that the client gets to see the last answer: says that nothing more will come, then
+    /// reads away what the client still sends, within bounds. Closing at once would reset the
+    /// connection and could destroy the answer on its way.
+    pub async fn linger(&mut self) {
+        const BYTES: usize = 1024 * 1024;
+        const LIMIT: Duration = Duration::from_secs(2);
+        self.deadline.set(Instant::now(), LIMIT);
+        let mut buffer = self
+            .buffer
+            .take()
+            .unwrap_or_else(|| self.worker.buffers.small());
+        let mut left = BYTES;
+        let mut told = false;
+        poll_fn(|cx| {
+            if !told {
+                match self.stream.poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => told = true,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => {}
+                }
+            }
+            loop {
+                buffer.clear();
+                match self.stream.poll_read(cx, &mut buffer) {
+                    Poll::Ready(Ok(n)) if n > 0 && n <= left => left -= n,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return self.deadline.poll_expired(cx),
+                }
+            }
+        })
+        .await;
+        self.worker.buffers.give(buffer);
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.worker.leave_idle(ticket);
+        }
+        if let Some(buffer) = self.buffer.take() {
+            self.worker.buffers.give(buffer);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! One client connection, from accept to close: request after request.
+
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::{
+    answer,
+    client::{Awaited, Client, HeadError},
+    error::ExchangeError,
+    exchange::{Exchange, Next},
+    facts::Ends,
+    gate::Admission,
+    generation::LocalGeneration,
+    record::Record,
+    worker::Worker,
+};
+use crate::net::{ListenerId, PeerAddress, Stream};
+
+/// A client that was let in.
+#[derive(Debug)]
+pub struct Arrival {
+    pub stream: Stream,
+    pub peer: PeerAddress,
+    pub listener: ListenerId,
+    /// Its places under the limits of the process and of the frontend.
+    pub admissions: [Admission; 2],
+}
+
+/// Serves a client until its connection ends.
+pub async fn serve(worker: Rc<Worker>, arrival: Arrival) {
+    let Arrival {
+        stream,
+        peer,
+        listener,
+        admissions,
+    } = arrival;
+    let ends = Ends::new(peer, stream.local_address());
+    let _open = worker.open_connection();
+    let mut client = Client::new(Rc::clone(&worker), stream, ends, listener);
+    let next = converse(&worker, &mut client).await;
+    match next {
+        Next::KeepAlive | Next::Close => {}
+        Next::Linger => client.linger().await,
+        Next::Reset => client.stream.reset_on_close(),
+    }
+    drop(client);
+    drop(admissions);
+}
+
+async fn converse(worker: &Rc<Worker>, client: &mut Client) -> Next {
+    loop {
+        let mut generation = worker.current();
+        let Some(mut frontend) = generation.frontend_of(client.listener) else {
+            return Next::Close;
+        };
+        let timeouts = &generation.shared.frontends[frontend].timeouts;
+        let first = client.requests == 0;
+        if !client.has_pipelined() {
+            client.release_buffer();
+            let limit = match first {
+                true => timeouts.http_request,
+                false => timeouts.http_keep_alive,
+            };
+            // Waiting must not keep an old generation and its instances alive.
+            let limit = limit.to_owned();
+            drop(generation);
+            match client.wait_for_request(limit).await {
+                Awaited::Readable => {}
+                Awaited::TimedOut if first => {
+                    return silent(worker, client).await;
+                }
+                Awaited::TimedOut | Awaited::Leaving => return Next::Close,
+            }
+            generation = worker.current();
+            let Some(now) = generation.frontend_of(client.listener) else {
+                return Next::Close;
+            };
+            frontend = now;
+        }
+        let next = one_request(worker, client, generation, frontend).await;
+        if next != Next::KeepAlive {
+            return next;
+        }
+    }
+}
+
+/// Reads a request and serves it.
+async fn one_request(
+    worker: &Worker,
+    client: &mut Client,
+    generation: Rc<LocalGeneration>,
+    frontend: usize,
+) -> Next {
+    let settings = &generation.shared.frontends[frontend];
+    let began = Instant::now();
+    let limit = settings.timeouts.http_request;
+    // A client may take its time before its first request, but not twice.
+    let from = if client.requests == 0 {
+        client.accepted
+    } else {
+        began
+    };
+    client.deadline.set(from, limit);
+    let mut head = worker.request_head();
+    let read = client.read_head(&mut head, &settings.head_limits).await;
+    let mut record = Record::begin(began);
+    let error = match read {
+        Ok(()) => {
+            record.head_read();
+            settings.metrics.requested();
+            let exchange = Exchange::new(worker, generation, frontend, client, head, record);
+            return exchange.serve().await;
+        }
+        Err(error) => error,
+    };
+    worker.give_request_head(head);
+    let error = match error {
+        HeadError::Bad(bad) => ExchangeError::BadRequest(bad),
+        HeadError::TimedOut { begun } if begun || client.requests == 0 => {
+            ExchangeError::RequestTimedOut { limit }
+        }
+        HeadError::Closed { begun: true } => {
+            record.failed(&ExchangeError::ClientGone);
+            record.client_closed_early();
+            write_record(worker, client, &generation, frontend, record);
+            return Next::Close;
+        }
+        HeadError::Closed { begun: false } => {
+            if client.requests == 0 && settings.log_empty_connections {
+                record.client_closed_early();
+                write_record(worker, client, &generation, frontend, record);
+            }
+            return Next::Close;
+        }
+        HeadError::TimedOut { .. } => return Next::Close,
+    };
+    refuse(worker, client, &generation, frontend, record, &error).await
+}
+
+/// A client that connected and said nothing in time.
+async fn silent(worker: &Worker, client: &mut Client) -> Next {
+    let generation = worker.current();
+    let Some(frontend) = generation.frontend_of(client.listener) else {
+        return Next::Close;
+    };
+    let settings = &generation.shared.frontends[frontend];
+    let error = ExchangeError::RequestTimedOut {
+        limit: settings.timeouts.http_request,
+    };
+    let mut record = Record::begin(client.accepted);
+    if !settings.log_empty_connections {
+        record.silence();
+    }
+    refuse(worker, client, &generation, frontend, record, &error).await
+}
+
+/// Answers what is no request, and closes.
+async fn refuse(
+    worker: &Worker,
+    client: &mut Client,
+    generation: &LocalGeneration,
+    frontend: usize,
+    mut record: Record,
+    error: &ExchangeError,
+) -> Next {
+    let settings = &generation.shared.frontends[frontend];
+    record.failed(error);
+    let Some(status) = error.status() else {
+        return Next::Close;
+    };
+    settings.metrics.bad_request();
+    let mut out = worker.buffers.scratch();
+    answer::refusal(&mut out, status, &settings.error_pages);
+    let sent = client.send(&out, settings.timeouts.client).await;
+    record.refused(status, out.len() as u64);
+    worker.buffers.give_scratch(out);
+    write_record(worker, client, generation, frontend, record);
+    match sent {
+        Ok(()) => Next::Linger,
+        Err(_) => Next::Close,
+    }
+}
+
+fn write_record(
+    worker: &Worker,
+    client: &Client,
+    generation: &LocalGeneration,
+    frontend: usize,
+    record: Record,
+) {
+    let id = worker.next_request_id();
+    record.write(worker, &generation.shared, frontend, None, &client.ends, id);
+}

@@ -1,0 +1,355 @@
+//! The talk with a server: the request goes out while the answer may already come in.
+
+use std::{future::poll_fn, task::Poll, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    client::{Client, SendError},
+    download::{Download, DownloadError},
+    error::ExchangeError,
+    reach::Reached,
+    transfer::{WaitsFor, read_more},
+    upload::{Upload, UploadError},
+    worker::Worker,
+};
+use crate::{
+    http::{
+        body::{BadBody, BodyReader},
+        framing::{Framing, Version},
+        response::{Asked, ResponseHead, read_response},
+        scan::{HeadLimits, Progress, Read},
+        write::{ConnectionField, ResponseWrite},
+    },
+    model::ServerName,
+    net::Buffer,
+};
+
+/// One request and its answer, on one connection.
+#[derive(Debug)]
+pub struct Conversation<'a> {
+    worker: &'a Worker,
+    pub reached: Reached,
+    pub server: ServerName,
+    pub upload: Upload,
+    /// The server takes no more of the request; its answer still counts.
+    upload_refused: bool,
+    pub head: Box<ResponseHead>,
+    /// What the server has sent beyond what was used.
+    pub buffer: Option<Buffer>,
+    progress: Progress,
+    limits: Limits,
+}
+
+/// How long and how much, while talking.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub client: Duration,
+    pub server: Duration,
+    pub head: HeadLimits,
+}
+
+/// How the wait for an answer ended without one.
+#[derive(Debug)]
+pub enum AskError {
+    /// A kept connection turned out to be closed before anything came back on it.
+    Closed,
+    Failed(ExchangeError),
+}
+
+/// What is known once an answer has been passed on.
+#[derive(Debug)]
+pub struct Relayed {
+    /// Bytes the client took, head included.
+    pub bytes: u64,
+    /// Why it ended early, if it did.
+    pub failed: Option<RelayFailure>,
+}
+
+/// An answer that was cut off after its head had gone out.
+#[derive(Debug)]
+pub enum RelayFailure {
+    ClientGone,
+    ClientTimedOut,
+    Truncated,
+    ServerTimedOut,
+    BadBody(BadBody),
+}
+
+impl<'a> Conversation<'a> {
+    pub fn new(
+        worker: &'a Worker,
+        reached: Reached,
+        server: ServerName,
+        upload: Upload,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            worker,
+            reached,
+            server,
+            upload,
+            upload_refused: false,
+            head: worker.response_head(),
+            buffer: None,
+            progress: Progress::default(),
+            limits,
+        }
+    }
+
+    /// Sends the request and reads the head of the final answer. Interim answers are passed on to a
+    /// client that knows them.
+    pub async fn ask(
+        &mut self,
+        client: &mut Client,
+        asked: Asked,
+        version: Version,
+    ) -> Result<(), AskError> {
+        loop {
+            if let Some(buffer) = &mut self.buffer
+                && !buffer.is_empty()
+            {
+                let read = read_response(
+                    buffer.filled(),
+                    &mut self.progress,
+                    &mut self.head,
+                    &self.limits.head,
+                    asked,
+                );
+                let read = read.map_err(|source| ExchangeError::BadResponse {
+                    server: self.server.clone(),
+                    source,
+                });
+                match read.map_err(AskError::Failed)? {
+                    Read::Partial => {}
+                    Read::Complete => {
+                        buffer.consume(self.head.len());
+                        if !self.head.is_interim() || self.head.status() == 101 {
+                            return Ok(());
+                        }
+                        self.pass_on_interim(client, version).await?;
+                        continue;
+                    }
+                }
+            }
+            self.await_bytes(client).await?;
+        }
+    }
+
+    async fn pass_on_interim(
+        &mut self,
+        client: &mut Client,
+        version: Version,
+    ) -> Result<(), AskError> {
+        // HTTP/1.0 knows no interim answers.
+        if version == Version::Http10 {
+            return Ok(());
+        }
+        let mut out = self.worker.buffers.scratch();
+        self.head.write(&mut out, &ResponseWrite::default());
+        let sent = client.send(&out, self.limits.client).await;
+        self.worker.buffers.give_scratch(out);
+        sent.map_err(|error| {
+            AskError::Failed(match error {
+                SendError::Gone => ExchangeError::ClientGone,
+                SendError::TimedOut => ExchangeError::ClientTimedOut {
+                    limit: self.limits.client,
+                },
+            })
+        })
+    }
+
+    /// Sends what can be sent until the server has said something.
+    async fn await_bytes(&mut self, client: &mut Client) -> Result<(), AskError> {
+        let buffers = &self.worker.buffers;
+        let mut waits_for = WaitsFor::Server;
+        let mut progressed = None;
+        poll_fn(|cx| {
+            if !self.upload.is_done() && !self.upload_refused {
+                let sent = self.upload.poll(
+                    cx,
+                    &mut client.stream,
+                    &mut client.buffer,
+                    buffers,
+                    &mut self.reached.stream,
+                    &mut waits_for,
+                );
+                match sent {
+                    Poll::Ready(Ok(())) => waits_for = WaitsFor::Server,
+                    Poll::Ready(Err(UploadError::ServerGone)) => {
+                        self.upload_refused = true;
+                        waits_for = WaitsFor::Server;
+                    }
+                    Poll::Ready(Err(UploadError::ClientGone)) => {
+                        return Poll::Ready(Err(AskError::Failed(ExchangeError::ClientGone)));
+                    }
+                    Poll::Ready(Err(UploadError::Bad(bad))) => {
+                        let error = ExchangeError::BadRequestBody(bad);
+                        return Poll::Ready(Err(AskError::Failed(error)));
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            let stream = &mut self.reached.stream;
+            match read_more(cx, stream, &mut self.buffer, buffers) {
+                Poll::Ready(Ok(1..)) => return Poll::Ready(Ok(())),
+                Poll::Ready(_) => return Poll::Ready(Err(self.closed_without_answer())),
+                Poll::Pending => {}
+            }
+            if progressed != Some((self.upload.bytes, waits_for)) {
+                progressed = Some((self.upload.bytes, waits_for));
+                let limit = match waits_for {
+                    WaitsFor::Client => self.limits.client,
+                    WaitsFor::Server => self.limits.server,
+                };
+                client.deadline.set(Instant::now(), limit);
+            }
+            client.deadline.poll_expired(cx).map(|()| {
+                Err(AskError::Failed(match waits_for {
+                    WaitsFor::Client => ExchangeError::RequestBodyTimedOut {
+                        limit: self.limits.client,
+                    },
+                    WaitsFor::Server => ExchangeError::ServerTimedOut {
+                        server: self.server.clone(),
+                        limit: self.limits.server,
+                    },
+                }))
+            })
+        })
+        .await
+    }
+
+    fn closed_without_answer(&self) -> AskError {
+        let partial = self.buffer.as_ref().is_some_and(|b| !b.is_empty());
+        if self.reached.reused && !partial {
+            return AskError::Closed;
+        }
+        AskError::Failed(ExchangeError::ServerClosed {
+            server: self.server.clone(),
+        })
+    }
+
+    /// Whether the request is with the server in full.
+    pub fn is_sent(&self) -> bool {
+        self.upload.is_done()
+    }
+
+    /// Sends the answer to the client; a request that is still on its way goes on meanwhile. On failure
+    /// the client sees that the answer is incomplete, since its connection closes in the middle.
+    pub async fn relay(
+        &mut self,
+        client: &mut Client,
+        to_client: Framing,
+        connection: ConnectionField,
+    ) -> Relayed {
+        let mut out = self.worker.buffers.scratch();
+        let how = ResponseWrite {
+            connection,
+            framing: to_client,
+            extra: &[],
+        };
+        self.head.write(&mut out, &how);
+        let body = match BodyReader::new(self.head.framing(), None) {
+            Ok(body) => body,
+            Err(bad) => {
+                return Relayed {
+                    bytes: 0,
+                    failed: Some(RelayFailure::BadBody(bad)),
+                };
+            }
+        };
+        let mut download = Download::new(out, to_client, body);
+        let failed = self.transfer(client, &mut download).await.err();
+        let bytes = download.bytes;
+        self.worker.buffers.give_scratch(download.into_out());
+        Relayed { bytes, failed }
+    }
+
+    async fn transfer(
+        &mut self,
+        client: &mut Client,
+        download: &mut Download,
+    ) -> Result<(), RelayFailure> {
+        let buffers = &self.worker.buffers;
+        let mut waits_for = WaitsFor::Server;
+        let mut progressed = None;
+        poll_fn(|cx| {
+            if !self.upload.is_done() && !self.upload_refused {
+                let mut ignored = WaitsFor::Server;
+                let sent = self.upload.poll(
+                    cx,
+                    &mut client.stream,
+                    &mut client.buffer,
+                    buffers,
+                    &mut self.reached.stream,
+                    &mut ignored,
+                );
+                // The answer has been decided; that the rest of the request is bad or missing only
+                // means that neither connection is used again.
+                self.upload_refused |= matches!(sent, Poll::Ready(Err(_)));
+            }
+            let moved = download.poll(
+                cx,
+                &mut self.reached.stream,
+                &mut self.buffer,
+                buffers,
+                &mut client.stream,
+                &mut waits_for,
+            );
+            match moved {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(match error {
+                        DownloadError::ClientGone => RelayFailure::ClientGone,
+                        DownloadError::Truncated => RelayFailure::Truncated,
+                        DownloadError::Bad(bad) => RelayFailure::BadBody(bad),
+                    }));
+                }
+                Poll::Pending => {}
+            }
+            let progress = (download.bytes, self.upload.bytes, waits_for);
+            if progressed != Some(progress) {
+                progressed = Some(progress);
+                let limit = match waits_for {
+                    WaitsFor::Client => self.limits.client,
+                    WaitsFor::Server => self.limits.server,
+                };
+                client.deadline.set(Instant::now(), limit);
+            }
+            client.deadline.poll_expired(cx).map(|()| {
+                Err(match waits_for {
+                    WaitsFor::Client => RelayFailure::ClientTimedOut,
+                    WaitsFor::Server => RelayFailure::ServerTimedOut,
+                })
+            })
+        })
+        .await
+    }
+
+    /// Whether the connection can serve another request: both messages ended where they should, and the
+    /// server has sent nothing beyond.
+    pub fn is_reusable(&self) -> bool {
+        self.head.persistent()
+            && self.upload.is_done()
+            && self.head.framing() != Framing::UntilClose
+            && self.buffer.as_ref().is_none_or(Buffer::is_empty)
+    }
+
+    /// The request, ready to be sent to another server; no body of it has left.
+    pub fn into_unsent_upload(self) -> Upload {
+        let mut upload = self.upload;
+        upload.rewind();
+        self.worker.give_response_head(self.head);
+        upload
+    }
+
+    /// Gives what was borrowed back and keeps the rest.
+    pub fn end(self) -> Reached {
+        self.worker.buffers.give_scratch(self.upload.into_out());
+        self.worker.give_response_head(self.head);
+        if let Some(buffer) = self.buffer {
+            self.worker.buffers.give(buffer);
+        }
+        self.reached
+    }
+}

@@ -1,0 +1,160 @@
+//! A server's answer on its way to the client, after its head was read.
+
+use std::task::{Context, Poll, ready};
+
+use super::transfer::{WaitsFor, read_more};
+use crate::{
+    http::{
+        body::{BadBody, BodyEvent, BodyReader},
+        chunk::{write_chunk, write_last_chunk},
+        framing::Framing,
+    },
+    net::{Buffer, BufferPool, Stream},
+};
+
+/// Sends an answer and counts what it sent.
+#[derive(Debug)]
+pub struct Download {
+    body: BodyReader,
+    /// The client is sent chunks.
+    chunked: bool,
+    out: Vec<u8>,
+    sent: usize,
+    /// Bytes at the start of the server's buffer that go out as they are.
+    plain: usize,
+    ended: bool,
+    /// Bytes taken by the client, head included.
+    pub bytes: u64,
+}
+
+/// Why the answer could not be sent in full.
+#[derive(Debug)]
+pub enum DownloadError {
+    ClientGone,
+    /// The server stopped in the middle.
+    Truncated,
+    Bad(BadBody),
+}
+
+impl Download {
+    /// `out` holds the head already; `to_client` is the framing that it states.
+    pub fn new(out: Vec<u8>, to_client: Framing, body: BodyReader) -> Self {
+        let chunked = to_client == Framing::Chunked;
+        Self {
+            ended: body.is_done() && !chunked,
+            chunked,
+            body,
+            out,
+            sent: 0,
+            plain: 0,
+            bytes: 0,
+        }
+    }
+
+    pub fn into_out(self) -> Vec<u8> {
+        self.out
+    }
+
+    /// Moves as much as can be moved. Pending says whom it waits for; the task is woken then.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: &mut Stream,
+        buffer: &mut Option<Buffer>,
+        buffers: &BufferPool,
+        client: &mut Stream,
+        waits_for: &mut WaitsFor,
+    ) -> Poll<Result<(), DownloadError>> {
+        loop {
+            *waits_for = WaitsFor::Client;
+            self.encode(buffer.as_mut())?;
+            if self.sent < self.out.len() {
+                match ready!(client.poll_write(cx, &self.out[self.sent..])) {
+                    Ok(n) if n > 0 => {
+                        self.sent += n;
+                        self.bytes += n as u64;
+                    }
+                    Ok(_) | Err(_) => return Poll::Ready(Err(DownloadError::ClientGone)),
+                }
+                continue;
+            }
+            self.out.clear();
+            self.sent = 0;
+            if self.plain > 0
+                && let Some(buffer) = buffer
+            {
+                match ready!(client.poll_write(cx, buffer.slice(0..self.plain))) {
+                    Ok(n) if n > 0 => {
+                        buffer.consume(n);
+                        self.plain -= n;
+                        self.bytes += n as u64;
+                    }
+                    Ok(_) | Err(_) => return Poll::Ready(Err(DownloadError::ClientGone)),
+                }
+                continue;
+            }
+            if self.ended {
+                return Poll::Ready(Ok(()));
+            }
+            *waits_for = WaitsFor::Server;
+            match ready!(read_more(cx, server, buffer, buffers)) {
+                Ok(0) if self.body.eof().is_ok() => self.end(),
+                // A reset is never an orderly end, even where the end of the connection is one.
+                Ok(0) | Err(_) => return Poll::Ready(Err(DownloadError::Truncated)),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn encode(&mut self, buffer: Option<&mut Buffer>) -> Result<(), DownloadError> {
+        let Some(buffer) = buffer else {
+            if !self.ended && self.body.is_done() {
+                self.end();
+            }
+            return Ok(());
+        };
+        while !self.ended && self.plain == 0 {
+            match self
+                .body
+                .next(buffer.filled())
+                .map_err(DownloadError::Bad)?
+            {
+                BodyEvent::Data(data) if self.chunked => {
+                    let end = data.end;
+                    write_chunk(&mut self.out, buffer.slice(data));
+                    buffer.consume(end);
+                }
+                BodyEvent::Data(data) => {
+                    // Whatever came with the head goes out with the head, in one piece.
+                    if self.out.is_empty() {
+                        // Bytes of the framing before the data are not for a client that gets none.
+                        buffer.consume(data.start);
+                        self.plain = data.len();
+                    } else {
+                        let end = data.end;
+                        self.out.extend_from_slice(buffer.slice(data));
+                        buffer.consume(end);
+                    }
+                    self.ended = self.body.is_done() && !self.chunked;
+                }
+                BodyEvent::NeedMore => {
+                    let all = buffer.filled().len();
+                    buffer.consume(all);
+                    return Ok(());
+                }
+                BodyEvent::End(used) => {
+                    buffer.consume(used);
+                    self.end();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        if self.chunked {
+            write_last_chunk(&mut self.out, self.body.trailers());
+        }
+    }
+}

@@ -1,0 +1,560 @@
+//! One exchange, from a request's head to its log line. The steps of [`Exchange::run`] are the way of a
+//! request: ask filters, choose a backend, ask persistence, reach a server, send and receive, ask
+//! response filters, answer.
+
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use super::{
+    answer::{self, Answer},
+    client::{Client, SendError},
+    conversation::{AskError, Conversation, Limits, RelayFailure},
+    edits,
+    error::ExchangeError,
+    facts::{Facts, Vars},
+    generation::{Backend, Frontend, LocalBackend, LocalGeneration},
+    policy::{self, Failed, LocalPlugin},
+    reach::Freshness,
+    record::Record,
+    tunnel::tunnel,
+    upload::Upload,
+    worker::{RequestId, Worker},
+};
+use crate::{
+    backend::BackendState,
+    http::{
+        body::{BodyEvent, BodyReader},
+        framing::{Framing, Version},
+        request::RequestHead,
+        response::{Asked, ResponseHead},
+        write::{ConnectionField, ExpectField, RequestWrite},
+    },
+    model::{Decision, Edit, Hook, Outcome, Verdict},
+};
+
+/// What becomes of the client's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The next request may come.
+    KeepAlive,
+    /// Close, but let the client see what was sent last.
+    Linger,
+    /// Close at once: there is nobody to see anything.
+    Close,
+    /// Close with a reset, so that an answer that ends with the connection isn't taken for complete.
+    Reset,
+}
+
+/// A request being served.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    pub(super) worker: &'a Worker,
+    generation: Rc<LocalGeneration>,
+    frontend: usize,
+    pub(super) client: &'a mut Client,
+    head: Box<RequestHead>,
+    vars: Vars,
+    id: RequestId,
+    pub(super) record: Record,
+    /// For whatever answer the client gets; collected from filters.
+    response_edits: SmallVec<[Edit; 2]>,
+    /// The backend that was chosen, once one was.
+    backend: Option<usize>,
+}
+
+/// What the filters made of a request.
+enum Routed {
+    /// Position in the generation's backends.
+    Backend(usize),
+    Answer(Answer),
+}
+
+impl<'a> Exchange<'a> {
+    pub fn new(
+        worker: &'a Worker,
+        generation: Rc<LocalGeneration>,
+        frontend: usize,
+        client: &'a mut Client,
+        head: Box<RequestHead>,
+        record: Record,
+    ) -> Self {
+        Self {
+            worker,
+            generation,
+            frontend,
+            client,
+            head,
+            vars: Vars::default(),
+            id: worker.next_request_id(),
+            record,
+            response_edits: SmallVec::new(),
+            backend: None,
+        }
+    }
+
+    /// Serves the request and logs it.
+    pub async fn serve(mut self) -> Next {
+        let next = match self.run().await {
+            Ok(next) => next,
+            Err(error) => self.fail(&error).await,
+        };
+        self.record.write(
+            self.worker,
+            &self.generation.shared,
+            self.frontend,
+            Some(&self.head),
+            &self.client.ends,
+            self.id,
+        );
+        self.worker.give_request_head(self.head);
+        next
+    }
+
+    async fn run(&mut self) -> Result<Next, ExchangeError> {
+        let generation = Rc::clone(&self.generation);
+        let frontend = &generation.shared.frontends[self.frontend];
+        let mut body = BodyReader::new(self.head.framing(), frontend.body_limit)
+            .map_err(ExchangeError::BadRequestBody)?;
+
+        let chosen = match self.ask_filters(&generation, frontend)? {
+            Routed::Backend(chosen) => chosen,
+            Routed::Answer(answer) => {
+                let keep = self.skip_body(&mut body) && self.may_keep_client();
+                return Ok(self.answer(answer, keep).await);
+            }
+        };
+        self.backend = Some(chosen);
+        let backend = &generation.shared.backends[chosen];
+        let local = &generation.backends[chosen];
+        let _inside = Inside::enter(&backend.state);
+        self.record.entered(chosen, backend);
+
+        let bound = self.ask_persistence(frontend, backend, local);
+        let mut talk = self.converse(frontend, backend, local, bound, body).await?;
+        self.record.answered(talk.head.status());
+        self.ask_response_filters(&generation, frontend, backend, local, bound, &mut talk)?;
+        if talk.head.status() == 101 {
+            return Ok(self.switch_protocols(backend, talk).await);
+        }
+        self.relay(frontend, backend, local, talk).await
+    }
+
+    /// What plugins can know now.
+    pub(super) fn facts<'b>(
+        &'b self,
+        frontend: &'b Frontend,
+        backend: Option<&'b Backend>,
+        response: Option<&'b ResponseHead>,
+    ) -> Facts<'b> {
+        Facts {
+            head: &self.head,
+            ends: &self.client.ends,
+            frontend: frontend.name.as_str(),
+            backend: backend.map(|backend| backend.name.as_str()),
+            vars: &self.vars,
+            request_id: self.id,
+            response,
+        }
+    }
+
+    /// Asks the frontend's filters in order. The last to choose a backend wins; a reply ends the matter.
+    fn ask_filters(
+        &mut self,
+        generation: &LocalGeneration,
+        frontend: &Frontend,
+    ) -> Result<Routed, ExchangeError> {
+        let mut chosen = frontend.default_backend;
+        let plugins = &generation.frontends[self.frontend].filters;
+        for (filter, plugin) in frontend.filters.iter().zip(plugins) {
+            if !plugin.has_hook(Hook::OnRequest) {
+                continue;
+            }
+            let decision = match self.ask_filter(frontend, plugin) {
+                Ok(decision) => decision,
+                Err(Failed) if filter.denies_when_failed() => {
+                    return Err(ExchangeError::FilterFailed);
+                }
+                Err(Failed) => continue,
+            };
+            self.response_edits.extend(decision.response_edits);
+            match decision.verdict {
+                Verdict::Pass => {}
+                Verdict::UseBackend(position) => chosen = Some(filter.backends[position]),
+                Verdict::Reply(reply) => return Ok(Routed::Answer(Answer::Reply(reply))),
+                Verdict::Deny(status) => return Ok(Routed::Answer(Answer::Denied(status))),
+            }
+        }
+        chosen.map(Routed::Backend).ok_or(ExchangeError::NoBackend)
+    }
+
+    /// One filter's decision, its edits of the request made.
+    fn ask_filter(
+        &mut self,
+        frontend: &Frontend,
+        plugin: &LocalPlugin,
+    ) -> Result<Decision, Failed> {
+        let now = Instant::now();
+        let decision = policy::on_request(plugin, &self.facts(frontend, None, None), now)?;
+        match edits::apply_request(&mut self.head, &mut self.vars, &decision.edits) {
+            Ok(()) => Ok(decision),
+            Err(bad) => {
+                let facts = self.facts(frontend, None, None);
+                plugin.refused(&facts, now, Hook::OnRequest, &bad);
+                Err(Failed)
+            }
+        }
+    }
+
+    /// The server that the client is bound to, if it can take the request.
+    fn ask_persistence(
+        &mut self,
+        frontend: &Frontend,
+        backend: &Backend,
+        local: &LocalBackend,
+    ) -> Option<usize> {
+        let plugin = local.persistence.as_ref()?;
+        let now = Instant::now();
+        let found = policy::lookup(plugin, &self.facts(frontend, Some(backend), None), now);
+        if let Err(bad) = edits::apply_request(&mut self.head, &mut self.vars, &found.edits) {
+            let facts = self.facts(frontend, Some(backend), None);
+            plugin.refused(&facts, now, Hook::Lookup, &bad);
+        }
+        let key = found.server?;
+        let known = backend.server_by_persistence_key(&key);
+        // A server that takes no new clients still serves those it has.
+        let usable = known.filter(|index| backend.servers[*index].state.is_up());
+        self.record.bound(known.is_some(), usable.is_some());
+        usable
+    }
+
+    /// Sends the request to a server and reads the head of its answer; on another connection if a kept
+    /// one turns out to be closed and sending again does no harm.
+    async fn converse(
+        &mut self,
+        frontend: &Frontend,
+        backend: &Backend,
+        local: &LocalBackend,
+        bound: Option<usize>,
+        body: BodyReader,
+    ) -> Result<Conversation<'a>, ExchangeError> {
+        let asked = Asked::by(self.head.method());
+        let version = self.head.version();
+        let mut upload = self.start_upload(frontend, body);
+        let mut wanted = bound;
+        let mut freshness = Freshness::Any;
+        loop {
+            let reached = self.reach(frontend, backend, local, wanted, freshness);
+            let reached = reached.await?;
+            let server = reached.server;
+            let name = backend.servers[server].name.clone();
+            let limits = Limits {
+                client: frontend.timeouts.client,
+                server: backend.timeouts.server,
+                head: frontend.head_limits,
+            };
+            let mut talk = Conversation::new(self.worker, reached, name.clone(), upload, limits);
+            let error = match talk.ask(self.client, asked, version).await {
+                Ok(()) => {
+                    if talk.head.status() != 101 || self.wants_upgrade() {
+                        return Ok(talk);
+                    }
+                    ExchangeError::UnaskedUpgrade { server: name }
+                }
+                Err(AskError::Failed(error)) => error,
+                Err(AskError::Closed) if self.may_repeat() && !talk.upload.body_begun => {
+                    upload = talk.into_unsent_upload();
+                    wanted = Some(server);
+                    freshness = Freshness::New;
+                    continue;
+                }
+                Err(AskError::Closed) => ExchangeError::ServerClosed { server: name },
+            };
+            backend.server_metrics[server].failed();
+            talk.end();
+            self.observe(frontend, backend, local, server, error.outcome());
+            return Err(error);
+        }
+    }
+
+    fn start_upload(&mut self, frontend: &Frontend, body: BodyReader) -> Upload {
+        let mut out = self.worker.buffers.scratch();
+        let id;
+        let mut extra: SmallVec<[(&str, &[u8]); 2]> = SmallVec::new();
+        if let Some(forwarded_for) = &frontend.forwarded_for
+            && let Some(address) = self.client.ends.client_address()
+            && !self.client.ends.is_client_in(&forwarded_for.except)
+        {
+            extra.push((&forwarded_for.header, address.as_bytes()));
+        }
+        if let Some(name) = &frontend.request_id_header {
+            id = self.id.text();
+            extra.push((name, id.as_str().as_bytes()));
+        }
+        let connection = if self.wants_upgrade() {
+            ConnectionField::Upgrade
+        } else {
+            ConnectionField::Implied
+        };
+        let how = RequestWrite {
+            connection,
+            expect: ExpectField::Forward,
+            extra: &extra,
+        };
+        self.head.write(&mut out, &how);
+        Upload::new(out, self.head.framing(), body)
+    }
+
+    /// Whether the client asks to leave HTTP/1. Leaving for HTTP/2 in clear text is not offered.
+    fn wants_upgrade(&self) -> bool {
+        matches!(self.head.framing(), Framing::None | Framing::Length(0))
+            && self
+                .head
+                .upgrade()
+                .is_some_and(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+    }
+
+    /// Whether sending the request a second time does no harm (RFC 9110 §9.2.2).
+    pub(super) fn may_repeat(&self) -> bool {
+        matches!(
+            self.head.method(),
+            "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"
+        )
+    }
+
+    fn observe(
+        &self,
+        frontend: &Frontend,
+        backend: &Backend,
+        local: &LocalBackend,
+        server: usize,
+        outcome: Outcome,
+    ) {
+        if policy::wants_outcomes(local) {
+            let facts = self.facts(frontend, Some(backend), None);
+            let took = self.record.since_connected();
+            policy::observe(local, server, outcome, took, &facts, Instant::now());
+        }
+    }
+
+    /// Lets persistence and the filters see the answer, and makes their edits and those that filters
+    /// asked for with the request.
+    fn ask_response_filters(
+        &mut self,
+        generation: &LocalGeneration,
+        frontend: &Frontend,
+        backend: &Backend,
+        local: &LocalBackend,
+        bound: Option<usize>,
+        talk: &mut Conversation<'_>,
+    ) -> Result<(), ExchangeError> {
+        let server = talk.reached.server;
+        if let Some(plugin) = &local.persistence
+            && (bound != Some(server) || plugin.always_assigned())
+        {
+            let facts = self.facts(frontend, Some(backend), Some(&talk.head));
+            let now = Instant::now();
+            let edits = policy::assigned(plugin, &backend.servers[server], &facts, now);
+            self.record.assigned(&edits);
+            edits::apply_response(&mut talk.head, &mut self.vars, &edits);
+        }
+        let plugins = &generation.frontends[self.frontend].filters;
+        for (filter, plugin) in frontend.filters.iter().zip(plugins) {
+            if !plugin.has_hook(Hook::OnResponse) {
+                continue;
+            }
+            let facts = self.facts(frontend, Some(backend), Some(&talk.head));
+            match policy::on_response(plugin, &facts, Instant::now()) {
+                Ok(edits) => edits::apply_response(&mut talk.head, &mut self.vars, &edits),
+                Err(Failed) if filter.denies_when_failed() => {
+                    return Err(ExchangeError::FilterFailed);
+                }
+                Err(Failed) => {}
+            }
+        }
+        edits::apply_response(&mut talk.head, &mut self.vars, &self.response_edits);
+        Ok(())
+    }
+
+    /// Passes the answer on and decides what becomes of both connections.
+    async fn relay(
+        &mut self,
+        frontend: &Frontend,
+        backend: &Backend,
+        local: &LocalBackend,
+        mut talk: Conversation<'a>,
+    ) -> Result<Next, ExchangeError> {
+        let framing = talk.head.framing_for(self.head.version());
+        let keep = talk.is_sent() && framing != Framing::UntilClose && self.may_keep_client();
+        let relayed = talk
+            .relay(self.client, framing, self.connection_field(keep))
+            .await;
+        self.record.sent(relayed.bytes, talk.upload.bytes);
+
+        let status = talk.head.status();
+        let server = talk.reached.server;
+        let name = talk.server.clone();
+        let reusable = relayed.failed.is_none() && talk.is_reusable();
+        let sent = talk.is_sent();
+        let reached = talk.end();
+        if reusable {
+            let pool = &backend.pool;
+            self.worker.pool.give(
+                reached.key,
+                reached.stream,
+                pool.max_idle,
+                Instant::now(),
+                pool.idle_timeout,
+            );
+        }
+        drop(reached.place);
+        backend.server_metrics[server].answered(status);
+        let outcome = match &relayed.failed {
+            None if status >= 500 => Outcome::ServerError,
+            None => Outcome::Success,
+            Some(RelayFailure::ServerTimedOut) => Outcome::TimedOut,
+            Some(RelayFailure::Truncated | RelayFailure::BadBody(_)) => Outcome::ServerError,
+            Some(RelayFailure::ClientGone | RelayFailure::ClientTimedOut) => Outcome::Aborted,
+        };
+        self.observe(frontend, backend, local, server, outcome);
+
+        let Some(failure) = relayed.failed else {
+            return Ok(match keep && sent {
+                true => Next::KeepAlive,
+                false => Next::Linger,
+            });
+        };
+        let error = match failure {
+            RelayFailure::ClientGone => ExchangeError::ClientGone,
+            RelayFailure::ClientTimedOut => ExchangeError::ClientTimedOut {
+                limit: frontend.timeouts.client,
+            },
+            RelayFailure::Truncated => ExchangeError::AnswerTruncated { server: name },
+            RelayFailure::BadBody(source) => ExchangeError::BadAnswerBody {
+                server: name,
+                source,
+            },
+            RelayFailure::ServerTimedOut => ExchangeError::AnswerTimedOut {
+                server: name,
+                limit: backend.timeouts.server,
+            },
+        };
+        self.record.failed(&error);
+        Ok(match framing {
+            Framing::UntilClose => Next::Reset,
+            Framing::None | Framing::Length(_) | Framing::Chunked => Next::Close,
+        })
+    }
+
+    /// Sends the 101 and relays whatever is spoken from then on.
+    async fn switch_protocols(&mut self, backend: &Backend, talk: Conversation<'a>) -> Next {
+        let mut talk = talk;
+        let head = talk
+            .relay(self.client, Framing::None, ConnectionField::Upgrade)
+            .await;
+        let mut bytes = head.bytes;
+        if head.failed.is_none() {
+            let from_client = self.client.buffer.take();
+            let from_server = talk.buffer.take();
+            let done = tunnel(
+                &mut self.client.stream,
+                from_client,
+                &mut talk.reached.stream,
+                from_server,
+                &self.worker.buffers,
+                &mut self.client.deadline,
+                backend.timeouts.tunnel,
+            )
+            .await;
+            bytes += done.to_client;
+            self.record.tunnelled(done.end);
+        }
+        self.record.sent(bytes, talk.upload.bytes);
+        talk.end();
+        Next::Close
+    }
+
+    /// Whether the client's connection may go on after this exchange.
+    fn may_keep_client(&self) -> bool {
+        self.head.persistent() && !self.worker.process.is_draining()
+    }
+
+    fn connection_field(&self, keep: bool) -> ConnectionField {
+        match (keep, self.head.version()) {
+            (false, _) => ConnectionField::Close,
+            (true, Version::Http10) => ConnectionField::KeepAlive,
+            (true, Version::Http11) => ConnectionField::Implied,
+        }
+    }
+
+    /// Sends an answer of the proxy's own in place of a server's.
+    async fn answer(&mut self, answer: Answer, keep: bool) -> Next {
+        let generation = Rc::clone(&self.generation);
+        let frontend = &generation.shared.frontends[self.frontend];
+        let backend = self.backend.map(|index| &generation.shared.backends[index]);
+        let mut head = self.worker.response_head();
+        let body = answer.body(&mut head, &frontend.error_pages, backend);
+        edits::apply_response(&mut head, &mut self.vars, &self.response_edits);
+        let mut out = self.worker.buffers.scratch();
+        let asked = Asked::by(self.head.method());
+        answer::write(&mut out, &head, &body, asked, self.connection_field(keep));
+        let sent = self.client.send(&out, frontend.timeouts.client).await;
+        self.record
+            .answered_by_proxy(head.status(), &answer, out.len() as u64);
+        self.worker.buffers.give_scratch(out);
+        self.worker.give_response_head(head);
+        match sent {
+            Ok(()) if keep => Next::KeepAlive,
+            Ok(()) => Next::Linger,
+            Err(SendError::Gone | SendError::TimedOut) => Next::Close,
+        }
+    }
+
+    /// Drops the part of the request's body that is here. False if there is more to come: then the next
+    /// request cannot be found and the connection must close.
+    fn skip_body(&mut self, body: &mut BodyReader) -> bool {
+        while !body.is_done() {
+            let Some(buffer) = &mut self.client.buffer else {
+                return false;
+            };
+            match body.next(buffer.filled()) {
+                Ok(BodyEvent::Data(data)) => buffer.consume(data.end),
+                Ok(BodyEvent::End(used)) => {
+                    buffer.consume(used);
+                    return true;
+                }
+                Ok(BodyEvent::NeedMore) | Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Tells the client what went wrong, if it can still be told, and the log in any case.
+    async fn fail(&mut self, error: &ExchangeError) -> Next {
+        self.record.failed(error);
+        let Some(status) = error.status() else {
+            return Next::Close;
+        };
+        // Where a body was to come, nobody knows how much of it is still on its way.
+        let bodiless = matches!(self.head.framing(), Framing::None | Framing::Length(0));
+        let keep = bodiless && self.may_keep_client();
+        self.answer(Answer::Failed(status), keep).await
+    }
+}
+
+/// Counts an exchange as long as it is in a backend.
+struct Inside<'a>(&'a BackendState);
+
+impl<'a> Inside<'a> {
+    fn enter(state: &'a BackendState) -> Self {
+        state.enter();
+        Self(state)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}

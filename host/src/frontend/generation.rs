@@ -1,0 +1,163 @@
+//! A generation: one complete, validated configuration with its plugins, as the data path sees it.
+//!
+//! [`Generation`] is shared by all workers and never changes; [`LocalGeneration`] adds what a worker has
+//! to itself, its instances of the plugins. Both are built off the data path and only swapped here.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    gate::Gate,
+    policy::{LocalBalancer, LocalPlugin},
+};
+use crate::{
+    backend::{BackendState, Server},
+    config,
+    http::scan::HeadLimits,
+    model::{BackendName, FrontendName},
+    net::ListenerId,
+    plugin::{Breaker, Plugin},
+    telemetry::{BackendMetrics, FrontendMetrics, PluginMetrics, ServerMetrics},
+};
+
+/// Everything a configuration says that exchanges need to know.
+#[derive(Debug)]
+pub struct Generation {
+    /// Counts up from 1.
+    pub number: u64,
+    pub frontends: Vec<Frontend>,
+    pub backends: Vec<Backend>,
+    /// Which frontend a listener belongs to.
+    pub listeners: HashMap<ListenerId, usize>,
+}
+
+#[derive(Debug)]
+pub struct Frontend {
+    pub name: FrontendName,
+    pub filters: Vec<Filter>,
+    /// Position in the generation's backends.
+    pub default_backend: Option<usize>,
+    pub forwarded_for: Option<config::ForwardedFor>,
+    pub log_empty_connections: bool,
+    pub request_id_header: Option<String>,
+    pub timeouts: config::ClientTimeouts,
+    pub head_limits: HeadLimits,
+    pub body_limit: Option<u64>,
+    pub error_pages: config::ErrorPages,
+    /// Client connections of this frontend, over all generations of it.
+    pub connections: Arc<Gate>,
+    pub metrics: Arc<FrontendMetrics>,
+}
+
+/// A plugin where it is used, as all workers share it.
+#[derive(Debug, Clone)]
+pub struct PluginUse {
+    pub plugin: Arc<Plugin>,
+    pub breaker: Arc<Breaker>,
+    pub metrics: Arc<PluginMetrics>,
+}
+
+#[derive(Debug)]
+pub struct Filter {
+    pub used: PluginUse,
+    /// For each backend the plugin may route to, its position in the generation's backends.
+    pub backends: Vec<usize>,
+    pub on_failure: config::OnFailure,
+}
+
+impl Filter {
+    /// Whether its failure ends the exchange.
+    pub fn denies_when_failed(&self) -> bool {
+        match self.on_failure {
+            config::OnFailure::Deny => true,
+            config::OnFailure::Skip => false,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Backend {
+    pub name: BackendName,
+    pub servers: Vec<Server>,
+    /// Positions in `servers` by what persistence calls them.
+    pub persistence_keys: HashMap<String, usize>,
+    pub server_metrics: Vec<Arc<ServerMetrics>>,
+    pub balancer: PluginUse,
+    /// The balancer of the generation before, if it was another one: what is asked when `balancer`
+    /// keeps failing.
+    pub former_balancer: Option<PluginUse>,
+    pub persistence: Option<PluginUse>,
+    pub timeouts: config::ServerTimeouts,
+    pub retries: u32,
+    pub redispatch: config::Redispatch,
+    pub pool: config::Pool,
+    pub error_pages: config::ErrorPages,
+    pub max_queue: usize,
+    pub state: Arc<BackendState>,
+    pub metrics: Arc<BackendMetrics>,
+}
+
+/// A generation as one worker runs it.
+#[derive(Debug)]
+pub struct LocalGeneration {
+    pub shared: Arc<Generation>,
+    pub frontends: Vec<LocalFrontend>,
+    pub backends: Vec<LocalBackend>,
+}
+
+#[derive(Debug)]
+pub struct LocalFrontend {
+    pub filters: Vec<LocalPlugin>,
+}
+
+#[derive(Debug)]
+pub struct LocalBackend {
+    pub balancer: LocalBalancer,
+    pub former_balancer: Option<LocalBalancer>,
+    pub persistence: Option<LocalPlugin>,
+}
+
+impl LocalGeneration {
+    /// Makes a worker's instances. Takes a while, so it is done before the worker hears of it.
+    ///
+    /// An instance that cannot be made now is made when it is first asked, under the failure rule of
+    /// its use; loading has already shown that the plugin works.
+    pub fn build(shared: Arc<Generation>) -> Self {
+        let frontends = shared
+            .frontends
+            .iter()
+            .map(|frontend| LocalFrontend {
+                filters: frontend
+                    .filters
+                    .iter()
+                    .map(|filter| LocalPlugin::start(&filter.used))
+                    .collect(),
+            })
+            .collect();
+        let backends = shared
+            .backends
+            .iter()
+            .map(|backend| LocalBackend {
+                balancer: LocalBalancer::start(&backend.balancer),
+                former_balancer: backend.former_balancer.as_ref().map(LocalBalancer::start),
+                persistence: backend.persistence.as_ref().map(LocalPlugin::start),
+            })
+            .collect();
+        Self {
+            shared,
+            frontends,
+            backends,
+        }
+    }
+
+    /// The frontend that `listener` belongs to now, with its position; none if it was taken away.
+    pub fn frontend_of(&self, listener: ListenerId) -> Option<usize> {
+        self.shared.listeners.get(&listener).copied()
+    }
+}
+
+impl Backend {
+    /// The server that persistence knows by `key`.
+    pub fn server_by_persistence_key(&self, key: &str) -> Option<usize> {
+        self.persistence_keys.get(key).copied()
+    }
+}

@@ -1,0 +1,27 @@
+//! One connection, one request, from the first byte to the log line. `exchange` is the place to start
+//! reading; `policy` is the one place that asks plugins.
+
+mod accept;
+mod answer;
+mod client;
+mod connection;
+mod conversation;
+mod download;
+mod edits;
+mod error;
+mod exchange;
+mod facts;
+mod gate;
+mod generation;
+mod policy;
+mod reach;
+mod record;
+mod transfer;
+mod tunnel;
+mod upload;
+mod worker;
+
+pub use accept::accept;
+pub use gate::Gate;
+pub use generation::{Backend, Filter, Frontend, Generation, LocalGeneration, PluginUse};
+pub use worker::{ProcessState, Worker};

@@ -1,0 +1,366 @@
+//! The one place that asks plugins, and the rules for when they fail.
+//!
+//! A filter that fails denies or is skipped, as its use says. A balancer or persistence plugin that
+//! fails is asked once more as a fresh instance; then the balancer of the generation before is asked;
+//! then there is no server. The proxy has no balancing of its own.
+
+use std::{cell::RefCell, fmt, time::Duration};
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{
+    edits::{self, BadEdit},
+    facts::{Facts, borrowed},
+    generation::{Backend, LocalBackend, PluginUse},
+};
+use crate::{
+    backend::Server,
+    model::{Candidate, Decision, Edit, Found, Hook, Input, Outcome},
+    plugin::{Admission, CallError, Instance, Turn},
+};
+
+/// A plugin gave no usable answer, and what it failed at is already logged and counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failed;
+
+/// A worker's instance of a plugin.
+pub struct LocalPlugin {
+    used: PluginUse,
+    instance: RefCell<Option<Instance>>,
+}
+
+impl fmt::Debug for LocalPlugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalPlugin")
+            .field("plugin", &self.used.plugin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LocalPlugin {
+    pub fn start(used: &PluginUse) -> Self {
+        let instance = used.plugin.instantiate();
+        if let Err(error) = &instance {
+            warn!(%error, "instance not started; it is tried again when it is needed");
+        }
+        Self {
+            used: used.clone(),
+            instance: RefCell::new(instance.ok()),
+        }
+    }
+
+    /// Calls the instance, making one if there is none. An instance that failed is dropped, since its
+    /// memory may be in any state.
+    fn call<T>(
+        &self,
+        facts: &Facts<'_>,
+        now: Instant,
+        ask: impl FnOnce(&mut Instance) -> Result<T, CallError>,
+    ) -> Result<T, Failed> {
+        if let Admission::Quarantined { .. } = self.used.breaker.admit(now.into_std()) {
+            self.used.metrics.quarantined();
+            return Err(Failed);
+        }
+        let mut slot = self.instance.borrow_mut();
+        let answer = match slot.as_mut() {
+            Some(instance) => ask(instance),
+            None => match self.used.plugin.instantiate() {
+                Ok(instance) => ask(slot.insert(instance)),
+                Err(error) => Err(error),
+            },
+        };
+        match answer {
+            Ok(answer) => {
+                self.used.metrics.called();
+                if let Some(Turn::Recovered) = self.used.breaker.succeeded(now.into_std()) {
+                    info!(plugin = %self.used.plugin.name(), "plugin works again");
+                }
+                Ok(answer)
+            }
+            Err(error) => {
+                *slot = None;
+                self.failed(facts, now, &error);
+                Err(Failed)
+            }
+        }
+    }
+
+    fn failed(&self, facts: &Facts<'_>, now: Instant, error: &CallError) {
+        self.used.metrics.failed(error.fault.cause().as_str());
+        self.count_failure(now);
+        warn!(
+            plugin = %error.plugin,
+            hook = %error.call,
+            frontend = facts.frontend,
+            backend = facts.backend,
+            request_id = %facts.request_id,
+            "plugin failed: {}", error.fault
+        );
+    }
+
+    /// The answer was well formed but asks for what must not be sent.
+    pub fn refused(&self, facts: &Facts<'_>, now: Instant, hook: Hook, bad: &BadEdit) {
+        self.used.metrics.refused();
+        self.count_failure(now);
+        warn!(
+            plugin = %self.used.plugin.name(),
+            %hook,
+            frontend = facts.frontend,
+            backend = facts.backend,
+            request_id = %facts.request_id,
+            "plugin's answer refused: {bad}"
+        );
+    }
+
+    fn count_failure(&self, now: Instant) {
+        if let Some(Turn::Quarantined { pause }) = self.used.breaker.failed(now.into_std()) {
+            warn!(
+                plugin = %self.used.plugin.name(),
+                "plugin failed too often, it is not asked for {pause:?}"
+            );
+        }
+    }
+
+    fn inputs_of(&self, hook: Hook) -> &[Input] {
+        self.used.plugin.inputs(hook)
+    }
+
+    /// Whether the plugin has anything to say there.
+    pub fn has_hook(&self, hook: Hook) -> bool {
+        self.used.plugin.has_hook(hook)
+    }
+
+    /// Whether it wants to see every response.
+    pub fn always_assigned(&self) -> bool {
+        self.used.plugin.always_assigned()
+    }
+}
+
+/// Asks a filter about a request. Its edits of the request are yet to be made; the rest is checked.
+pub fn on_request(
+    plugin: &LocalPlugin,
+    facts: &Facts<'_>,
+    now: Instant,
+) -> Result<Decision, Failed> {
+    let values = facts.values(plugin.inputs_of(Hook::OnRequest));
+    let decision = plugin.call(facts, now, |instance| {
+        instance.on_request(&borrowed(&values))
+    })?;
+    let checked = edits::check_response(&decision.response_edits)
+        .and_then(|()| edits::check_verdict(&decision.verdict));
+    match checked {
+        Ok(()) => Ok(decision),
+        Err(bad) => {
+            plugin.refused(facts, now, Hook::OnRequest, &bad);
+            Err(Failed)
+        }
+    }
+}
+
+/// Shows a filter the response. Its edits have been checked, not applied.
+pub fn on_response(
+    plugin: &LocalPlugin,
+    facts: &Facts<'_>,
+    now: Instant,
+) -> Result<Vec<Edit>, Failed> {
+    let values = facts.values(plugin.inputs_of(Hook::OnResponse));
+    let edits = plugin.call(facts, now, |instance| {
+        instance.on_response(&borrowed(&values))
+    })?;
+    checked_response(plugin, facts, now, Hook::OnResponse, edits)
+}
+
+/// Asks persistence which server the client had. A failure is as good as no memory.
+pub fn lookup(plugin: &LocalPlugin, facts: &Facts<'_>, now: Instant) -> Found {
+    let values = facts.values(plugin.inputs_of(Hook::Lookup));
+    let ask = |instance: &mut Instance| instance.lookup(&borrowed(&values));
+    let found = plugin.call(facts, now, ask);
+    let found = found.or_else(|Failed| plugin.call(facts, now, ask));
+    found.unwrap_or(Found {
+        server: None,
+        edits: Vec::new(),
+    })
+}
+
+/// Tells persistence which server the client has now.
+pub fn assigned(
+    plugin: &LocalPlugin,
+    server: &Server,
+    facts: &Facts<'_>,
+    now: Instant,
+) -> Vec<Edit> {
+    let values = facts.values(plugin.inputs_of(Hook::Assigned));
+    let key = &server.persistence_key;
+    let ask = |instance: &mut Instance| instance.assigned(key, &borrowed(&values));
+    let edits = plugin.call(facts, now, ask);
+    let edits = edits.or_else(|Failed| plugin.call(facts, now, ask));
+    edits
+        .and_then(|edits| checked_response(plugin, facts, now, Hook::Assigned, edits))
+        .unwrap_or_default()
+}
+
+fn checked_response(
+    plugin: &LocalPlugin,
+    facts: &Facts<'_>,
+    now: Instant,
+    hook: Hook,
+    edits: Vec<Edit>,
+) -> Result<Vec<Edit>, Failed> {
+    match edits::check_response(&edits) {
+        Ok(()) => Ok(edits),
+        Err(bad) => {
+            plugin.refused(facts, now, hook, &bad);
+            Err(Failed)
+        }
+    }
+}
+
+/// A worker's instance of a balancer, and which servers it has been told of.
+#[derive(Debug)]
+pub struct LocalBalancer {
+    plugin: LocalPlugin,
+    told: RefCell<Told>,
+}
+
+/// The last `update`.
+#[derive(Debug, Default)]
+struct Told {
+    /// The backend's version at that time; 0 is none.
+    version: u64,
+    /// Position in `update` → position in the backend's servers.
+    servers: Vec<u32>,
+    loads: Vec<u32>,
+}
+
+/// The outcome of asking for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// Position in the backend's servers.
+    Server(usize),
+    /// The balancer wants none of them, or there is none.
+    NoServer,
+}
+
+impl LocalBalancer {
+    pub fn start(used: &PluginUse) -> Self {
+        Self {
+            plugin: LocalPlugin::start(used),
+            told: RefCell::default(),
+        }
+    }
+
+    fn pick(
+        &self,
+        backend: &Backend,
+        turn: u64,
+        tried: &[usize],
+        facts: &Facts<'_>,
+        now: Instant,
+    ) -> Result<Pick, Failed> {
+        let told = &mut *self.told.borrow_mut();
+        let values = facts.values(self.plugin.inputs_of(Hook::Pick));
+        let answer = self.plugin.call(facts, now, |instance| {
+            // The version is read before the servers, so a change in between is seen next time.
+            let version = backend.state.version();
+            if told.version != version {
+                told.servers.clear();
+                let candidates = candidates(backend, &mut told.servers);
+                instance.update(&candidates)?;
+                told.version = version;
+            }
+            if told.servers.is_empty() {
+                return Ok(None);
+            }
+            told.loads.clear();
+            if self.plugin.used.plugin.wants_loads() {
+                told.loads.extend(told.servers.iter().map(|index| {
+                    let state = &backend.servers[*index as usize].state;
+                    state.active() + state.queued()
+                }));
+            }
+            let tried: SmallVec<[u32; 4]> = told
+                .servers
+                .iter()
+                .enumerate()
+                .filter(|(_, index)| tried.contains(&(**index as usize)))
+                .map(|(position, _)| position as u32)
+                .collect();
+            instance.pick(turn, &borrowed(&values), &told.loads, &tried)
+        });
+        if answer.is_err() {
+            told.version = 0;
+        }
+        Ok(match answer? {
+            Some(position) => Pick::Server(told.servers[position] as usize),
+            None => Pick::NoServer,
+        })
+    }
+}
+
+fn candidates(backend: &Backend, positions: &mut Vec<u32>) -> Vec<Candidate> {
+    let eligible = backend.servers.iter().enumerate();
+    eligible
+        .filter(|(_, server)| server.is_eligible())
+        .map(|(position, server)| {
+            positions.push(position as u32);
+            Candidate {
+                name: server.name.as_str().to_owned(),
+                id: server.id,
+                weight: server.weight,
+                limit: server.limit.unwrap_or(0),
+            }
+        })
+        .collect()
+}
+
+/// Asks the balancer for one of the backend's eligible servers, avoiding those already tried.
+pub fn pick(
+    local: &LocalBackend,
+    backend: &Backend,
+    tried: &[usize],
+    facts: &Facts<'_>,
+    now: Instant,
+) -> Result<Pick, Failed> {
+    let turn = backend.state.next_turn();
+    let pick = local.balancer.pick(backend, turn, tried, facts, now);
+    let pick = pick.or_else(|Failed| local.balancer.pick(backend, turn, tried, facts, now));
+    match (&local.former_balancer, pick) {
+        (Some(former), Err(Failed)) => former.pick(backend, turn, tried, facts, now),
+        (_, pick) => pick,
+    }
+}
+
+/// Whether the balancer asked to be told how its picks turn out.
+pub fn wants_outcomes(local: &LocalBackend) -> bool {
+    local.balancer.plugin.used.plugin.has_feedback()
+}
+
+/// Tells a balancer that asked for it how its pick turned out.
+pub fn observe(
+    local: &LocalBackend,
+    server: usize,
+    outcome: Outcome,
+    took: Duration,
+    facts: &Facts<'_>,
+    now: Instant,
+) {
+    let balancer = &local.balancer;
+    if !balancer.plugin.used.plugin.has_feedback() {
+        return;
+    }
+    let told = balancer.told.borrow();
+    let position = told
+        .servers
+        .iter()
+        .position(|index| *index as usize == server);
+    let Some(position) = position else {
+        return;
+    };
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    // A failure is logged and counted; the exchange it reports on is over.
+    let _ = balancer.plugin.call(facts, now, |instance| {
+        instance.observe(position, outcome, micros)
+    });
+}

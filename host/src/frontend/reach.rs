@@ -1,0 +1,246 @@
+//! Getting an exchange to a server: asking for one, waiting for a place on it, and a connection to it,
+//! with the retries that need no thought because nothing was sent yet.
+
+use std::{sync::Arc, time::Duration};
+
+use smallvec::SmallVec;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    error::ExchangeError,
+    exchange::Exchange,
+    generation::{Backend, Frontend, LocalBackend},
+    policy::{self, Failed, Pick},
+};
+use crate::{
+    backend::{ConnectError, Place, PoolKey, QueueError, ServerAddress, connect},
+    config::Redispatch,
+    model::Outcome,
+    net::Stream,
+};
+
+/// The longest pause before the same server is tried again.
+const TURN_AROUND: Duration = Duration::from_secs(1);
+
+/// A server that is ready to be sent the request.
+#[derive(Debug)]
+pub struct Reached {
+    /// Position in the backend's servers.
+    pub server: usize,
+    pub stream: Stream,
+    pub place: Place,
+    pub key: PoolKey,
+    /// The connection has served others before, so it may be closed already.
+    pub reused: bool,
+}
+
+/// Whether a kept connection will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    Any,
+    New,
+}
+
+/// Positions of servers that this exchange has already failed on.
+type Tried = SmallVec<[usize; 4]>;
+
+impl Exchange<'_> {
+    /// Finds a server, `bound` if that is still possible, and connects to it.
+    pub(super) async fn reach(
+        &mut self,
+        frontend: &Frontend,
+        backend: &Backend,
+        local: &LocalBackend,
+        mut bound: Option<usize>,
+        freshness: Freshness,
+    ) -> Result<Reached, ExchangeError> {
+        let mut tried = Tried::new();
+        let mut retries = 0;
+        loop {
+            let (server, place) = self.place(frontend, backend, local, bound, &tried).await?;
+            self.record.placed(server, &place, retries);
+            let error = match self.connection(backend, server, freshness).await {
+                Ok((stream, key, reused)) => {
+                    self.record.connected(reused);
+                    return Ok(Reached {
+                        server,
+                        stream,
+                        place,
+                        key,
+                        reused,
+                    });
+                }
+                Err(error) => error,
+            };
+            drop(place);
+            backend.server_metrics[server].connect_failed();
+            let facts = self.facts(frontend, Some(backend), None);
+            let took = self.record.since_connected();
+            let now = Instant::now();
+            policy::observe(local, server, Outcome::ConnectFailed, took, &facts, now);
+            if retries == backend.retries || matches!(error, ConnectError::Exhausted(_)) {
+                return Err(ExchangeError::Connect {
+                    server: backend.servers[server].name.clone(),
+                    source: error,
+                });
+            }
+            retries += 1;
+            backend.server_metrics[server].retried();
+            let elsewhere = match backend.redispatch {
+                Redispatch::Never => false,
+                Redispatch::LastRetry => retries == backend.retries,
+                Redispatch::Always => true,
+            };
+            if elsewhere {
+                tried.push(server);
+                bound = None;
+                backend.metrics.redispatched();
+                self.record.redispatched();
+            } else {
+                bound = Some(server);
+            }
+            // A refusal comes at once, so the server gets a moment before it is asked again; a
+            // time-out was moment enough.
+            let again = !elsewhere || self.only_server_left(backend, &tried);
+            if again
+                && matches!(
+                    error,
+                    ConnectError::Refused(_) | ConnectError::Unreachable(_)
+                )
+            {
+                sleep(TURN_AROUND.min(backend.timeouts.connect)).await;
+            }
+        }
+    }
+
+    fn only_server_left(&self, backend: &Backend, tried: &[usize]) -> bool {
+        let mut eligible = backend.servers.iter().enumerate();
+        eligible.all(|(index, server)| !server.is_eligible() || tried.contains(&index))
+    }
+
+    /// A place on `bound`, or on a server that the balancer picks.
+    async fn place(
+        &mut self,
+        frontend: &Frontend,
+        backend: &Backend,
+        local: &LocalBackend,
+        mut bound: Option<usize>,
+        tried: &[usize],
+    ) -> Result<(usize, Place), ExchangeError> {
+        let deadline = || Instant::now() + backend.timeouts.queue;
+        loop {
+            let (wanted, place) = match bound {
+                Some(server) => {
+                    let wanted: SmallVec<[usize; 1]> = [server].into_iter().collect();
+                    let wanted_server = &backend.servers[server];
+                    (
+                        wanted,
+                        wanted_server
+                            .state
+                            .take_place(wanted_server.limit)
+                            .map(|place| (server, place)),
+                    )
+                }
+                None => self.picked_place(frontend, backend, local, tried)?,
+            };
+            if let Some(placed) = place {
+                return Ok(placed);
+            }
+            let servers: Vec<_> = wanted
+                .iter()
+                .map(|index| &backend.servers[*index])
+                .map(|server| (Arc::clone(&server.state), server.limit.unwrap_or(u32::MAX)))
+                .collect();
+            self.record.queued(backend, &servers);
+            let waited = backend
+                .state
+                .wait_for_place(&servers, backend.max_queue, deadline())
+                .await;
+            match waited {
+                Ok(place) => {
+                    let key = place.server().key();
+                    let server = wanted
+                        .into_iter()
+                        .find(|index| backend.servers[*index].state.key() == key);
+                    let server = server.ok_or(ExchangeError::NoServer)?;
+                    return Ok((server, place));
+                }
+                Err(QueueError::SentElsewhere) => bound = None,
+                Err(QueueError::Full) => return Err(ExchangeError::QueueFull),
+                Err(QueueError::TimedOut) => {
+                    return Err(ExchangeError::QueueTimedOut {
+                        limit: backend.timeouts.queue,
+                    });
+                }
+            }
+        }
+    }
+
+    /// A place on a server that the balancer picks among those that have room. Where none has, the
+    /// servers to wait for are returned instead: whichever gets room first will do.
+    fn picked_place(
+        &mut self,
+        frontend: &Frontend,
+        backend: &Backend,
+        local: &LocalBackend,
+        tried: &[usize],
+    ) -> Result<(SmallVec<[usize; 1]>, Option<(usize, Place)>), ExchangeError> {
+        let now = Instant::now();
+        let mut avoid = Tried::from(tried);
+        // Another worker may take the last place between the look and the grab; a second look is enough
+        // before standing in the queue, which nobody can jump.
+        for _ in 0..2 {
+            let facts = self.facts(frontend, Some(backend), None);
+            let picked = match policy::pick(local, backend, &avoid, &facts, now) {
+                Ok(Pick::Server(picked)) => picked,
+                Ok(Pick::NoServer) => return Err(ExchangeError::NoServer),
+                Err(Failed) => return Err(ExchangeError::BalancerFailed),
+            };
+            let server = &backend.servers[picked];
+            if let Some(place) = server.state.take_place(server.limit) {
+                return Ok((SmallVec::new(), Some((picked, place))));
+            }
+            let full = backend.servers.iter().enumerate();
+            let full = full.filter(|(_, server)| server.is_eligible() && !server.has_room());
+            avoid = tried
+                .iter()
+                .copied()
+                .chain(full.map(|(index, _)| index))
+                .collect();
+            let all = backend.servers.iter().enumerate();
+            let mut open =
+                all.filter(|(index, server)| server.is_eligible() && !avoid.contains(index));
+            if open.next().is_none() {
+                break;
+            }
+        }
+        let all = backend.servers.iter().enumerate();
+        let eligible = all.filter(|(_, server)| server.is_eligible());
+        Ok((eligible.map(|(index, _)| index).collect(), None))
+    }
+
+    /// A kept connection to the server, or a new one.
+    async fn connection(
+        &mut self,
+        backend: &Backend,
+        server: usize,
+        freshness: Freshness,
+    ) -> Result<(Stream, PoolKey, bool), ConnectError> {
+        let server = &backend.servers[server];
+        let port = match &server.address {
+            ServerAddress::ClientPort(_) => self.client.ends.listener_port(),
+            ServerAddress::Ip(_) | ServerAddress::Unix(_) => 0,
+        };
+        let key = (server.state.key(), port);
+        if freshness == Freshness::Any {
+            while let Some(stream) = self.worker.pool.take(key) {
+                // What cannot be repeated is worth a system call to be sure of the connection.
+                if self.may_repeat() || stream.is_quiet() {
+                    return Ok((stream, key, true));
+                }
+            }
+        }
+        let stream = connect(&server.address, port, backend.timeouts.connect).await?;
+        Ok((stream, key, false))
+    }
+}

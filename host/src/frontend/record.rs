@@ -1,0 +1,276 @@
+//! What is remembered of an exchange for its log line and for the counters.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+use super::{
+    answer::Answer,
+    error::ExchangeError,
+    facts::Ends,
+    generation::{Backend, Generation},
+    tunnel::TunnelEnd,
+    worker::{RequestId, Worker},
+};
+use crate::{
+    backend::{Place, ServerState},
+    http::request::RequestHead,
+    model::{Edit, Fault},
+    net::PeerAddress,
+    telemetry::{AccessRecord, Connections, Queues, RequestLine, Timers},
+};
+
+/// Grows while the exchange goes on.
+#[derive(Debug)]
+pub struct Record {
+    started: SystemTime,
+    began: Instant,
+    head_read: Option<Instant>,
+    queued: Option<Instant>,
+    placed: Option<Instant>,
+    connected: Option<Instant>,
+    answered: Option<Instant>,
+    backend: Option<usize>,
+    server: Option<usize>,
+    status: Option<u16>,
+    bytes_out: u64,
+    bytes_in: u64,
+    termination: [u8; 4],
+    fault: Option<Fault>,
+    verdict: Option<&'static str>,
+    retries: u32,
+    redispatched: bool,
+    connections: Connections,
+    queues: Queues,
+    /// Nothing came from the client, and that isn't worth a line.
+    silent: bool,
+}
+
+impl Record {
+    /// Of a request whose first byte came at `began`.
+    pub fn begin(began: Instant) -> Self {
+        Self {
+            started: SystemTime::now(),
+            began,
+            head_read: None,
+            queued: None,
+            placed: None,
+            connected: None,
+            answered: None,
+            backend: None,
+            server: None,
+            status: None,
+            bytes_out: 0,
+            bytes_in: 0,
+            termination: *b"----",
+            fault: None,
+            verdict: None,
+            retries: 0,
+            redispatched: false,
+            connections: Connections::default(),
+            queues: Queues::default(),
+            silent: false,
+        }
+    }
+
+    pub fn head_read(&mut self) {
+        self.head_read = Some(Instant::now());
+    }
+
+    /// A backend was chosen.
+    pub fn entered(&mut self, position: usize, backend: &Backend) {
+        self.backend = Some(position);
+        self.connections.backend = backend.state.active().saturating_sub(1);
+        backend.metrics.session();
+    }
+
+    /// Persistence had a server in mind.
+    pub fn bound(&mut self, known: bool, usable: bool) {
+        self.termination[2] = match (known, usable) {
+            (true, true) => b'V',
+            (true, false) => b'D',
+            (false, _) => b'I',
+        };
+    }
+
+    /// Persistence was told where the client went.
+    pub fn assigned(&mut self, edits: &[Edit]) {
+        if self.termination[2] == b'-' {
+            self.termination[2] = b'N';
+        }
+        self.termination[3] = match edits {
+            [] => b'N',
+            _ => b'I',
+        };
+    }
+
+    pub fn queued(&mut self, backend: &Backend, servers: &[(Arc<ServerState>, u32)]) {
+        self.queued.get_or_insert_with(Instant::now);
+        match servers {
+            [(server, _)] => self.queues.server = server.queued(),
+            _ => self.queues.backend = u32::try_from(backend.state.queued()).unwrap_or(u32::MAX),
+        }
+        backend.metrics.queued();
+    }
+
+    pub fn placed(&mut self, server: usize, place: &Place, retries: u32) {
+        if self.queued.is_some() {
+            self.placed = Some(Instant::now());
+        }
+        self.server = Some(server);
+        self.connections.server = place.server().active().saturating_sub(1);
+        self.retries = retries;
+    }
+
+    pub fn redispatched(&mut self) {
+        self.redispatched = true;
+    }
+
+    /// On a kept connection this costs no look at the clock.
+    pub fn connected(&mut self, reused: bool) {
+        self.connected = Some(match reused {
+            true => self.placed.or(self.head_read).unwrap_or(self.began),
+            false => Instant::now(),
+        });
+    }
+
+    /// How long it has been since the request went out, more or less.
+    pub fn since_connected(&self) -> Duration {
+        let from = self.connected.or(self.placed).unwrap_or(self.began);
+        let until = self.answered.unwrap_or_else(Instant::now);
+        until.saturating_duration_since(from)
+    }
+
+    pub fn answered(&mut self, status: u16) {
+        self.status = Some(status);
+        self.answered = Some(Instant::now());
+    }
+
+    pub fn sent(&mut self, to_client: u64, to_server: u64) {
+        self.bytes_out = to_client;
+        self.bytes_in = to_server;
+    }
+
+    pub fn failed(&mut self, error: &ExchangeError) {
+        self.termination[..2].copy_from_slice(&error.termination());
+        self.fault = Some(error.fault());
+    }
+
+    /// The client closed in the middle of its request's head.
+    pub fn client_closed_early(&mut self) {
+        self.termination[..2].copy_from_slice(b"CR");
+        self.status = Some(400);
+        self.fault = Some(Fault::Client);
+    }
+
+    pub fn silence(&mut self) {
+        self.silent = true;
+    }
+
+    pub fn refused(&mut self, status: u16, bytes: u64) {
+        self.status = Some(status);
+        self.bytes_out = bytes;
+    }
+
+    pub fn answered_by_proxy(&mut self, status: u16, answer: &Answer, bytes: u64) {
+        self.status = Some(status);
+        self.bytes_out = bytes;
+        let (code, verdict) = match answer {
+            Answer::Reply(_) => (b"LR", "reply"),
+            Answer::Denied(_) => (b"PR", "deny"),
+            // Said by the error.
+            Answer::Failed(_) => return,
+        };
+        self.verdict = Some(verdict);
+        self.termination[..2].copy_from_slice(code);
+    }
+
+    pub fn tunnelled(&mut self, end: TunnelEnd) {
+        let code = match end {
+            TunnelEnd::Finished => return,
+            TunnelEnd::ClientGone => b"CD",
+            TunnelEnd::ServerGone => b"SD",
+            TunnelEnd::TimedOut => b"cD",
+        };
+        self.termination[..2].copy_from_slice(code);
+    }
+
+    /// Counts the exchange and writes its line.
+    pub fn write(
+        mut self,
+        worker: &Worker,
+        generation: &Generation,
+        frontend: usize,
+        head: Option<&RequestHead>,
+        ends: &Ends,
+        id: RequestId,
+    ) {
+        let settings = &generation.frontends[frontend];
+        let metrics = &settings.metrics;
+        metrics.received(self.bytes_in);
+        metrics.sent(self.bytes_out);
+        if let Some(status) = self.status {
+            metrics.answered(status);
+        }
+        if self.silent {
+            return;
+        }
+        self.connections.process = clamp(worker.process.connections.count());
+        self.connections.frontend = clamp(settings.connections.count());
+        let backend = self.backend.map(|index| &generation.backends[index]);
+        let server = backend.zip(self.server).map(|(b, index)| &b.servers[index]);
+        let id = id.text();
+        let record = AccessRecord {
+            client: match ends.peer {
+                PeerAddress::Ip(address) => Some(address),
+                PeerAddress::Unix => None,
+            },
+            started: self.started,
+            frontend: settings.name.as_str(),
+            tls: false,
+            backend: backend.map(|backend| backend.name.as_str()),
+            server: server.map(|server| server.name.as_str()),
+            timers: self.timers(),
+            status: self.status,
+            bytes: self.bytes_out,
+            termination: self.termination,
+            connections: self.connections,
+            retries: self.retries,
+            redispatched: self.redispatched,
+            queues: self.queues,
+            request: head.map(|head| RequestLine {
+                method: head.method().as_bytes(),
+                target: head.target().as_bytes(),
+                version: head.version().as_str(),
+            }),
+            request_id: id.as_str(),
+            verdict: self.verdict,
+            fault: self.fault.map(Fault::as_str),
+        };
+        worker.log(|log| log.write(&record));
+    }
+
+    fn timers(&self) -> Timers {
+        let between =
+            |from: Option<Instant>, to: Option<Instant>| Some(to?.saturating_duration_since(from?));
+        let from_queue = self.queued.or(self.head_read);
+        Timers {
+            request: between(Some(self.began), self.head_read),
+            queue: match (self.queued, self.placed, self.server) {
+                (Some(queued), placed, _) => Some(placed.unwrap_or_else(Instant::now) - queued),
+                (None, _, Some(_)) => Some(Duration::ZERO),
+                (None, _, None) => None,
+            },
+            connect: between(self.placed.or(from_queue), self.connected),
+            response: between(self.connected, self.answered),
+            total: self.began.elapsed(),
+        }
+    }
+}
+
+fn clamp(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,167 @@
+//! A request on its way to a server: the head, and the body as it comes in.
+
+use std::task::{Context, Poll, ready};
+
+use super::transfer::{WaitsFor, read_more};
+use crate::{
+    http::{
+        body::{BadBody, BodyEvent, BodyReader},
+        chunk::{write_chunk, write_last_chunk},
+        framing::Framing,
+    },
+    net::{Buffer, BufferPool, Stream},
+};
+
+/// Sends a request and counts what it sent. Polled beside the wait for the answer, because a server may
+/// answer before it has the whole body.
+#[derive(Debug)]
+pub struct Upload {
+    body: BodyReader,
+    chunked: bool,
+    /// Written before anything else: the head, then encoded chunks.
+    out: Vec<u8>,
+    sent: usize,
+    /// Bytes at the start of the client's buffer that go out as they are.
+    plain: usize,
+    /// The end of the body is in `out`.
+    ended: bool,
+    pub bytes: u64,
+    /// Whether any of the body has left the proxy, after which the request cannot be sent again.
+    pub body_begun: bool,
+}
+
+/// Why the request could not be sent in full.
+#[derive(Debug)]
+pub enum UploadError {
+    /// The client sent what is no body.
+    Bad(BadBody),
+    /// The client closed before its request was complete.
+    ClientGone,
+    /// The server takes no more; it may have answered all the same.
+    ServerGone,
+}
+
+impl Upload {
+    /// `out` holds the head already.
+    pub fn new(out: Vec<u8>, framing: Framing, body: BodyReader) -> Self {
+        Self {
+            ended: body.is_done() && framing != Framing::Chunked,
+            chunked: framing == Framing::Chunked,
+            body,
+            out,
+            sent: 0,
+            plain: 0,
+            bytes: 0,
+            body_begun: false,
+        }
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.ended && self.plain == 0 && self.sent == self.out.len()
+    }
+
+    /// Starts over with another server. Only for a request of which no body has left.
+    pub fn rewind(&mut self) {
+        debug_assert!(!self.body_begun);
+        self.sent = 0;
+    }
+
+    /// Gives the scratch space back.
+    pub fn into_out(self) -> Vec<u8> {
+        self.out
+    }
+
+    /// Moves as much as can be moved. On pending it says whom it waits for; the task is woken then.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Stream,
+        buffer: &mut Option<Buffer>,
+        buffers: &BufferPool,
+        server: &mut Stream,
+        waits_for: &mut WaitsFor,
+    ) -> Poll<Result<(), UploadError>> {
+        loop {
+            *waits_for = WaitsFor::Server;
+            self.encode(buffer.as_mut())?;
+            if self.sent < self.out.len() {
+                match ready!(server.poll_write(cx, &self.out[self.sent..])) {
+                    Ok(n) if n > 0 => self.count(n, |upload, n| upload.sent += n),
+                    Ok(_) | Err(_) => return Poll::Ready(Err(UploadError::ServerGone)),
+                }
+                continue;
+            }
+            if !self.ended {
+                // Else it is kept: the whole request may have to be sent again.
+                self.out.clear();
+                self.sent = 0;
+            }
+            if self.plain > 0
+                && let Some(buffer) = buffer
+            {
+                match ready!(server.poll_write(cx, buffer.slice(0..self.plain))) {
+                    Ok(n) if n > 0 => {
+                        buffer.consume(n);
+                        self.count(n, |upload, n| upload.plain -= n);
+                    }
+                    Ok(_) | Err(_) => return Poll::Ready(Err(UploadError::ServerGone)),
+                }
+                continue;
+            }
+            if self.ended {
+                return Poll::Ready(Ok(()));
+            }
+            *waits_for = WaitsFor::Client;
+            if !matches!(ready!(read_more(cx, client, buffer, buffers)), Ok(1..)) {
+                return Poll::Ready(Err(UploadError::ClientGone));
+            }
+        }
+    }
+
+    fn count(&mut self, n: usize, moved: impl FnOnce(&mut Self, usize)) {
+        self.bytes += n as u64;
+        moved(self, n);
+    }
+
+    /// Turns what is in the client's buffer into what is to be sent.
+    fn encode(&mut self, buffer: Option<&mut Buffer>) -> Result<(), UploadError> {
+        let Some(buffer) = buffer else {
+            return Ok(());
+        };
+        while !self.ended && self.plain == 0 {
+            match self.body.next(buffer.filled()).map_err(UploadError::Bad)? {
+                BodyEvent::Data(data) if self.chunked => {
+                    self.body_begun = true;
+                    let end = data.end;
+                    write_chunk(&mut self.out, buffer.slice(data));
+                    buffer.consume(end);
+                }
+                BodyEvent::Data(data) => {
+                    self.body_begun = true;
+                    // Whatever stands with the head goes out with the head, in one piece.
+                    if self.sent == self.out.len() {
+                        self.plain = data.len();
+                    } else {
+                        let end = data.end;
+                        self.out.extend_from_slice(buffer.slice(data));
+                        buffer.consume(end);
+                    }
+                    self.ended = self.body.is_done();
+                }
+                BodyEvent::NeedMore => {
+                    let all = buffer.filled().len();
+                    buffer.consume(all);
+                    return Ok(());
+                }
+                BodyEvent::End(used) => {
+                    buffer.consume(used);
+                    self.ended = true;
+                    if self.chunked {
+                        write_last_chunk(&mut self.out, self.body.trailers());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

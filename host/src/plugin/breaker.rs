@@ -1,0 +1,329 @@
+//! Quarantine: a plugin that keeps failing isn't called for a while, then tried once. And the counters of
+//! a use's calls.
+//!
+//! Has no clock of its own; whoever calls says what time it is.
+
+use std::{
+    array,
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::error::Cause;
+
+/// When a use is quarantined, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerRules {
+    /// So many failures ...
+    pub failures: usize,
+    /// ... within this time are too many.
+    pub window: Duration,
+    /// The first quarantine; each that follows is twice as long ...
+    pub first_pause: Duration,
+    /// ... up to this. A use that went well for that long starts again with the first.
+    pub longest_pause: Duration,
+}
+
+impl Default for BreakerRules {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            window: Duration::from_secs(10),
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The breaker of one plugin use, shared by all workers. While all is well a call costs one look at an
+/// atomic.
+#[derive(Debug)]
+pub struct Breaker {
+    rules: BreakerRules,
+    /// Whether `state` is anything but `Closed`.
+    open: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed {
+        /// The last failures, oldest first; at most as many as are too many.
+        failures: VecDeque<Instant>,
+        /// The quarantine that it came out of, and when.
+        last: Option<(Duration, Instant)>,
+    },
+    Quarantined {
+        pause: Duration,
+        until: Instant,
+    },
+    /// One call is being made. If nothing is heard of it by then, another may be.
+    Trial {
+        pause: Duration,
+        until: Instant,
+    },
+}
+
+/// Whether a call may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    Call,
+    /// This one call decides whether the quarantine ends.
+    Trial,
+    Quarantined {
+        until: Instant,
+    },
+}
+
+/// A turn worth a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    Quarantined { pause: Duration },
+    Recovered,
+}
+
+impl Breaker {
+    pub fn new(rules: BreakerRules) -> Self {
+        Self {
+            rules,
+            open: AtomicBool::new(false),
+            state: Mutex::new(State::Closed {
+                failures: VecDeque::new(),
+                last: None,
+            }),
+        }
+    }
+
+    /// Asks before a call. What becomes of an admitted call is reported with [`succeeded`](Self::succeeded)
+    /// or [`failed`](Self::failed).
+    pub fn admit(&self, now: Instant) -> Admission {
+        if !self.open.load(Ordering::Relaxed) {
+            return Admission::Call;
+        }
+        let mut state = self.lock();
+        match *state {
+            State::Closed { .. } => Admission::Call,
+            State::Quarantined { until, .. } | State::Trial { until, .. } if now < until => {
+                Admission::Quarantined { until }
+            }
+            State::Quarantined { pause, .. } | State::Trial { pause, .. } => {
+                *state = State::Trial {
+                    pause,
+                    until: now + self.rules.first_pause,
+                };
+                Admission::Trial
+            }
+        }
+    }
+
+    pub fn succeeded(&self, now: Instant) -> Option<Turn> {
+        if !self.open.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut state = self.lock();
+        // A late answer to a call from before the quarantine proves nothing.
+        let State::Trial { pause, .. } = *state else {
+            return None;
+        };
+        *state = State::Closed {
+            failures: VecDeque::new(),
+            last: Some((pause, now)),
+        };
+        self.open.store(false, Ordering::Relaxed);
+        Some(Turn::Recovered)
+    }
+
+    pub fn failed(&self, now: Instant) -> Option<Turn> {
+        let rules = self.rules;
+        let mut state = self.lock();
+        let pause = match &mut *state {
+            State::Quarantined { .. } => return None,
+            State::Trial { pause, .. } => (*pause * 2).min(rules.longest_pause),
+            State::Closed { failures, last } => {
+                failures.push_back(now);
+                let recent = |failure: &Instant| now.duration_since(*failure) <= rules.window;
+                while failures.front().is_some_and(|oldest| !recent(oldest)) {
+                    failures.pop_front();
+                }
+                if failures.len() < rules.failures {
+                    return None;
+                }
+                match *last {
+                    Some((pause, since)) if now.duration_since(since) < rules.longest_pause => {
+                        (pause * 2).min(rules.longest_pause)
+                    }
+                    Some(_) | None => rules.first_pause,
+                }
+            }
+        };
+        *state = State::Quarantined {
+            pause,
+            until: now + pause,
+        };
+        self.open.store(true, Ordering::Relaxed);
+        Some(Turn::Quarantined { pause })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The calls of one plugin use. Where workers each have their own and the reader adds them up, counting
+/// never waits for another CPU.
+#[derive(Debug)]
+pub struct CallCounts {
+    calls: AtomicU64,
+    failures: [AtomicU64; Cause::ALL.len()],
+    /// Calls not made because of a quarantine.
+    refused: AtomicU64,
+}
+
+impl Default for CallCounts {
+    fn default() -> Self {
+        Self {
+            calls: AtomicU64::new(0),
+            failures: array::from_fn(|_| AtomicU64::new(0)),
+            refused: AtomicU64::new(0),
+        }
+    }
+}
+
+impl CallCounts {
+    pub fn count_call(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count_failure(&self, cause: Cause) {
+        self.failures[cause.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls made, failed ones too.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    pub fn failures(&self, cause: Cause) -> u64 {
+        self.failures[cause.index()].load(Ordering::Relaxed)
+    }
+
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: BreakerRules = BreakerRules {
+        failures: 3,
+        window: Duration::from_secs(10),
+        first_pause: Duration::from_secs(1),
+        longest_pause: Duration::from_secs(4),
+    };
+
+    fn quarantined(seconds: u64) -> Option<Turn> {
+        Some(Turn::Quarantined {
+            pause: Duration::from_secs(seconds),
+        })
+    }
+
+    /// A breaker that has just opened for the first time, and what time it is.
+    fn opened() -> (Breaker, Instant) {
+        let breaker = Breaker::new(RULES);
+        let now = Instant::now();
+        assert_eq!(breaker.failed(now), None);
+        assert_eq!(breaker.failed(now), None);
+        assert_eq!(breaker.failed(now), quarantined(1));
+        (breaker, now)
+    }
+
+    #[test]
+    fn failures_far_apart_are_borne() {
+        let breaker = Breaker::new(RULES);
+        let mut now = Instant::now();
+        for _ in 0..20 {
+            now += Duration::from_secs(6);
+            assert_eq!(breaker.failed(now), None);
+            assert_eq!(breaker.admit(now), Admission::Call);
+        }
+    }
+
+    #[test]
+    fn too_many_failures_end_in_quarantine_and_one_trial() {
+        let (breaker, now) = opened();
+        let until = now + Duration::from_secs(1);
+        let early = until - Duration::from_millis(1);
+        assert_eq!(breaker.admit(early), Admission::Quarantined { until });
+        assert_eq!(breaker.admit(until), Admission::Trial);
+        assert!(matches!(
+            breaker.admit(until),
+            Admission::Quarantined { .. }
+        ));
+    }
+
+    #[test]
+    fn a_trial_that_succeeds_ends_it() {
+        let (breaker, now) = opened();
+        let later = now + Duration::from_secs(1);
+        assert_eq!(breaker.succeeded(now), None, "an answer from before");
+        assert_eq!(breaker.admit(later), Admission::Trial);
+        assert_eq!(breaker.succeeded(later), Some(Turn::Recovered));
+        assert_eq!(breaker.admit(later), Admission::Call);
+        assert_eq!(breaker.failed(later), None, "counted anew");
+    }
+
+    #[test]
+    fn each_failed_trial_doubles_the_pause_up_to_the_longest() {
+        let (breaker, mut now) = opened();
+        for (pause, next) in [(1, 2), (2, 4), (4, 4)] {
+            now += Duration::from_secs(pause);
+            assert_eq!(breaker.admit(now), Admission::Trial);
+            assert_eq!(breaker.failed(now), quarantined(next));
+        }
+    }
+
+    #[test]
+    fn a_relapse_goes_on_where_it_was_and_long_health_forgets() {
+        for (healthy, pause) in [(3, 2), (5, 1)] {
+            let (breaker, now) = opened();
+            let recovered = now + Duration::from_secs(1);
+            breaker.admit(recovered);
+            breaker.succeeded(recovered);
+            let relapse = recovered + Duration::from_secs(healthy);
+            breaker.failed(relapse);
+            breaker.failed(relapse);
+            assert_eq!(breaker.failed(relapse), quarantined(pause));
+        }
+    }
+
+    #[test]
+    fn a_trial_that_nobody_reports_on_does_not_block_for_ever() {
+        let (breaker, now) = opened();
+        let later = now + Duration::from_secs(1);
+        assert_eq!(breaker.admit(later), Admission::Trial);
+        assert_eq!(breaker.admit(later + RULES.first_pause), Admission::Trial);
+    }
+
+    #[test]
+    fn calls_are_counted_by_cause() {
+        let counts = CallCounts::default();
+        counts.count_call();
+        counts.count_call();
+        counts.count_failure(Cause::Deadline);
+        counts.count_refused();
+        assert_eq!(counts.calls(), 2);
+        assert_eq!(counts.failures(Cause::Deadline), 1);
+        assert_eq!(counts.failures(Cause::Trap), 0);
+        assert_eq!(counts.refused(), 1);
+    }
+}

@@ -1,0 +1,378 @@
+//! From a configuration to a generation: plugins loaded, maps read, names resolved, sockets bound. All
+//! errors are collected; a generation that cannot be built leaves everything as it was.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    listeners::{Listeners, Plan},
+    registry::Registry,
+};
+use crate::{
+    backend::{Server, ServerAddress},
+    config::{self, Address, Config, ConfigError},
+    frontend::{Backend, Filter, Frontend, Generation, PluginUse},
+    http::scan::HeadLimits,
+    model::BackendName,
+    net::{BindError, ResolveError, resolve},
+    plugin::{
+        Breaker, BreakerRules, LoadError, LoadFault, Place, Plugin, PluginSpec, Runtime,
+        maps::{MapError, MapStore},
+    },
+    telemetry::{Metrics, PluginPlace},
+};
+
+/// One reason why a generation could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("{0}")]
+    Config(ConfigError),
+    #[error("{}", with_cause(.0))]
+    Map(MapError),
+    #[error("{place}: {}", with_cause(.source))]
+    Resolve { place: String, source: ResolveError },
+    #[error("{}", with_cause(.0))]
+    Bind(BindError),
+}
+
+/// All that is wrong with a configuration, a paragraph each.
+#[derive(Debug)]
+pub struct BuildErrors(pub Vec<BuildError>);
+
+impl fmt::Display for BuildErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, error) in self.0.iter().enumerate() {
+            if position > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BuildErrors {}
+
+/// An error with all its causes, in one line.
+pub fn with_cause(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
+
+impl BuildErrors {
+    /// Whether the configuration itself is sound and only the system stands in the way.
+    pub fn is_only_bind(&self) -> bool {
+        self.0
+            .iter()
+            .all(|error| matches!(error, BuildError::Bind(_)))
+    }
+}
+
+/// Builds generations one after the other, carrying over what stays.
+pub struct Builder {
+    runtime: Arc<Runtime>,
+    registry: Registry,
+    metrics: Arc<Metrics>,
+    number: u64,
+}
+
+/// A generation that is ready to be swapped in.
+#[derive(Debug)]
+pub struct Built {
+    pub config: Config,
+    pub generation: Arc<Generation>,
+    pub maps: Arc<MapStore>,
+    pub listeners: Plan,
+}
+
+impl Builder {
+    pub fn new(runtime: Arc<Runtime>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            runtime,
+            registry: Registry::default(),
+            metrics,
+            number: 0,
+        }
+    }
+
+    /// Loads everything `config` names and listens nowhere.
+    pub fn check(&mut self, config: &Config) -> Result<(), BuildErrors> {
+        self.load(config, None).map(drop)
+    }
+
+    /// Loads everything `config` names. Takes as long as compiling takes: not for the data path.
+    pub fn build(
+        &mut self,
+        config: Config,
+        former: Option<&Generation>,
+        listeners: &mut Listeners,
+    ) -> Result<Built, BuildErrors> {
+        let loaded = self.load(&config, former)?;
+        // Sockets come last: they are the only thing that others could notice.
+        let plan = listeners
+            .plan(&config)
+            .map_err(|found| BuildErrors(found.into_iter().map(BuildError::Bind).collect()))?;
+        self.number += 1;
+        self.registry.sweep();
+        let generation = Generation {
+            number: self.number,
+            frontends: loaded.frontends,
+            backends: loaded.backends,
+            listeners: plan.frontends.clone(),
+        };
+        Ok(Built {
+            config,
+            generation: Arc::new(generation),
+            maps: loaded.maps,
+            listeners: plan,
+        })
+    }
+
+    fn load(
+        &mut self,
+        config: &Config,
+        former: Option<&Generation>,
+    ) -> Result<Loaded, BuildErrors> {
+        let maps = MapStore::load(&config.maps)
+            .map_err(|found| BuildErrors(found.into_iter().map(BuildError::Map).collect()))?;
+        let names: Vec<_> = config.backends.iter().map(|b| b.name.clone()).collect();
+        let mut errors = Vec::new();
+        let mut loader = Loader {
+            builder: self,
+            maps: &maps,
+            backends: &names,
+            errors: &mut errors,
+        };
+        let backends: Vec<_> = config
+            .backends
+            .iter()
+            .filter_map(|backend| loader.backend(backend, former))
+            .collect();
+        let frontends: Vec<_> = config
+            .frontends
+            .iter()
+            .filter_map(|frontend| loader.frontend(frontend))
+            .collect();
+        if !errors.is_empty() {
+            return Err(BuildErrors(errors));
+        }
+        Ok(Loaded {
+            frontends,
+            backends,
+            maps: Arc::new(maps),
+        })
+    }
+}
+
+/// What a configuration names, before anything listens.
+struct Loaded {
+    frontends: Vec<Frontend>,
+    backends: Vec<Backend>,
+    maps: Arc<MapStore>,
+}
+
+/// The state of one build.
+struct Loader<'a> {
+    builder: &'a mut Builder,
+    maps: &'a MapStore,
+    backends: &'a [BackendName],
+    errors: &'a mut Vec<BuildError>,
+}
+
+impl Loader<'_> {
+    fn frontend(&mut self, config: &config::Frontend) -> Option<Frontend> {
+        let filters: Vec<_> = config
+            .filters
+            .iter()
+            .enumerate()
+            .map(|(position, used)| {
+                let frontend = config.name.clone();
+                self.filter(used, PluginPlace::Filter { frontend, position })
+            })
+            .collect();
+        let most = config.max_connections.unwrap_or(usize::MAX);
+        let gate = self.builder.registry.gate(&config.name, most);
+        gate.set_most(most);
+        Some(Frontend {
+            name: config.name.clone(),
+            filters: filters.into_iter().collect::<Option<_>>()?,
+            default_backend: config
+                .default_backend
+                .as_ref()
+                .and_then(|name| self.position(name)),
+            forwarded_for: config.forwarded_for.clone(),
+            log_empty_connections: config.log_empty_connections,
+            request_id_header: config.request_id_header.clone(),
+            timeouts: config.timeouts.clone(),
+            head_limits: HeadLimits {
+                bytes: config.limits.header_bytes,
+                fields: config.limits.header_count,
+                target: config.limits.uri_length,
+            },
+            body_limit: config.limits.body,
+            error_pages: config.error_pages.clone(),
+            connections: gate,
+            metrics: self.builder.metrics.frontend(&config.name),
+        })
+    }
+
+    fn position(&self, name: &BackendName) -> Option<usize> {
+        self.backends.iter().position(|known| known == name)
+    }
+
+    fn filter(&mut self, config: &config::PluginUse, shown: PluginPlace) -> Option<Filter> {
+        let used = self.plugin(config, Place::Filter, shown)?;
+        let named = used.plugin.backends();
+        let backends = named.iter().map(|name| self.position(name));
+        Some(Filter {
+            backends: backends.collect::<Option<_>>()?,
+            used,
+            on_failure: config.on_failure,
+        })
+    }
+
+    fn backend(
+        &mut self,
+        config: &config::Backend,
+        former: Option<&Generation>,
+    ) -> Option<Backend> {
+        let shown = PluginPlace::Balancer(config.name.clone());
+        let balancer = self.plugin(&config.balancer, Place::Balancer, shown);
+        let persistence = config.persistence.as_ref().map(|used| {
+            let shown = PluginPlace::Persistence(config.name.clone());
+            self.plugin(used, Place::Persistence, shown)
+        });
+        let state = self.builder.registry.backend(&config.name);
+        let servers: Vec<_> = config
+            .servers
+            .iter()
+            .map(|server| self.server(&state, server))
+            .collect();
+        let servers: Vec<Server> = servers.into_iter().collect::<Option<_>>()?;
+        let balancer = balancer?;
+        let persistence = match persistence {
+            Some(loaded) => Some(loaded?),
+            None => None,
+        };
+        let metrics = &self.builder.metrics;
+        Some(Backend {
+            former_balancer: former_balancer(former, config, &balancer),
+            balancer,
+            persistence,
+            persistence_keys: servers
+                .iter()
+                .enumerate()
+                .map(|(position, server)| (server.persistence_key.clone(), position))
+                .collect(),
+            server_metrics: servers
+                .iter()
+                .map(|server| metrics.server(&config.name, &server.name))
+                .collect(),
+            servers,
+            timeouts: config.timeouts.clone(),
+            retries: config.retries,
+            redispatch: config.redispatch,
+            pool: config.pool.clone(),
+            error_pages: config.error_pages.clone(),
+            max_queue: config.max_queue,
+            metrics: metrics.backend(&config.name),
+            name: config.name.clone(),
+            state,
+        })
+    }
+
+    fn server(
+        &mut self,
+        backend: &Arc<crate::backend::BackendState>,
+        config: &config::Server,
+    ) -> Option<Server> {
+        let address = match &config.address {
+            Address::Tcp(address) => ServerAddress::Ip(*address),
+            Address::Unix(path) => ServerAddress::Unix(path.clone()),
+            Address::ClientPort(ip) => ServerAddress::ClientPort(*ip),
+            Address::Name { host, port } => match resolve(host, *port) {
+                Ok(address) => ServerAddress::Ip(address),
+                Err(source) => {
+                    let place = format!("backend {}, server {}", backend.name, config.name);
+                    self.errors.push(BuildError::Resolve { place, source });
+                    return None;
+                }
+            },
+            // The config reader allows it for frontends only.
+            Address::Inherited(_) => return None,
+        };
+        Some(Server {
+            state: self
+                .builder
+                .registry
+                .server(backend, &config.name, &address),
+            name: config.name.clone(),
+            address,
+            id: config.id,
+            weight: config.weight,
+            limit: config.max_connections,
+            persistence_key: config.persistence_key.clone(),
+        })
+    }
+
+    fn plugin(
+        &mut self,
+        config: &config::PluginUse,
+        place: Place,
+        shown: PluginPlace,
+    ) -> Option<PluginUse> {
+        let spec = PluginSpec::of(config, place, self.maps, self.backends);
+        match Plugin::load(&self.builder.runtime, &spec) {
+            Ok(plugin) => Some(PluginUse {
+                metrics: self.builder.metrics.plugin(shown, plugin.name()),
+                breaker: Arc::new(Breaker::new(BreakerRules::default())),
+                plugin,
+            }),
+            Err(error) => {
+                self.errors.extend(located(config, &error));
+                None
+            }
+        }
+    }
+}
+
+/// The errors of one plugin, each where it belongs in weir.toml.
+fn located(config: &config::PluginUse, error: &LoadError) -> Vec<BuildError> {
+    let plugin = &error.plugin;
+    match &error.fault {
+        LoadFault::Config { violations } => violations
+            .iter()
+            .map(|violation| {
+                let message = format!("plugin `{plugin}`: {}", violation.message);
+                BuildError::Config(config.places.error(&violation.pointer, message))
+            })
+            .collect(),
+        fault => {
+            let message = format!("plugin `{plugin}`: {}", with_cause(fault));
+            vec![BuildError::Config(config.places.plugin_error(message))]
+        }
+    }
+}
+
+/// The balancer to fall back to: the last generation's, if this one has another.
+fn former_balancer(
+    former: Option<&Generation>,
+    config: &config::Backend,
+    balancer: &PluginUse,
+) -> Option<PluginUse> {
+    let former = former?
+        .backends
+        .iter()
+        .find(|backend| backend.name == config.name)?;
+    let same = former.balancer.plugin.digest() == balancer.plugin.digest()
+        && former.balancer.plugin.config() == balancer.plugin.config();
+    if !same {
+        return Some(former.balancer.clone());
+    }
+    former.former_balancer.clone()
+}

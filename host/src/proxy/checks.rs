@@ -1,0 +1,150 @@
+//! The active checks that are running, one task per checked server.
+
+use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::task::{JoinHandle, spawn_local};
+
+use crate::{
+    backend::{CheckEvent, Health, Server, Transition, watch},
+    config::{Check, Config, LogLevel},
+    frontend::{Backend, Generation},
+    telemetry::LogHub,
+};
+
+/// The first checks of a generation begin within this time at the latest, however long the interval.
+const SPREAD: Duration = Duration::from_secs(2);
+
+/// Running checks by the server's key.
+#[derive(Debug, Default)]
+pub struct Checks {
+    running: HashMap<u64, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    check: Check,
+    server: Arc<Server>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Checks {
+    /// Starts and stops checks so that those of `config` run. A check that stays goes on undisturbed.
+    pub fn follow(&mut self, config: &Config, generation: &Arc<Generation>, log: &Rc<LogHub>) {
+        let mut before = std::mem::take(&mut self.running);
+        let wanted: Vec<_> = config
+            .backends
+            .iter()
+            .zip(&generation.backends)
+            .enumerate()
+            .flat_map(|(index, (config, backend))| {
+                let servers = config.servers.iter().zip(&backend.servers);
+                servers.map(move |(config, server)| (index, config, server))
+            })
+            .filter_map(|(index, config, server)| Some((index, config.check.clone()?, server)))
+            .collect();
+        let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX).max(1);
+        for (position, (backend, check, server)) in (0..).zip(wanted) {
+            let key = server.state.key();
+            match before.remove(&key) {
+                Some(same) if same.check == check => {
+                    self.running.insert(key, same);
+                }
+                other => {
+                    drop(other);
+                    let health = match server.state.is_up() {
+                        true => Health::Unchecked,
+                        false => Health::Down { successes: 0 },
+                    };
+                    let first = check.interval.min(SPREAD) * position / count;
+                    let server = Arc::new(server.clone());
+                    let report = reporter(Arc::clone(generation), backend, Rc::clone(log));
+                    let task = watch(Arc::clone(&server), check.clone(), health, first, report);
+                    let running = Running {
+                        check,
+                        server,
+                        task: spawn_local(task),
+                    };
+                    self.running.insert(key, running);
+                }
+            }
+        }
+        // What is not checked any more counts as up.
+        for stopped in before.into_values() {
+            stopped.server.state.set_up(true);
+        }
+    }
+
+    pub fn stop(&mut self) {
+        self.running.clear();
+    }
+}
+
+/// Tells the log about changes, in the words that HAProxy's users look for.
+fn reporter(
+    generation: Arc<Generation>,
+    backend: usize,
+    log: Rc<LogHub>,
+) -> impl FnMut(CheckEvent<'_>) {
+    move |event| {
+        let backend = &generation.backends[backend];
+        let name = &event.server.name;
+        let position = backend
+            .servers
+            .iter()
+            .position(|server| server.name == *name);
+        if let Some(metrics) = position.map(|position| &backend.server_metrics[position]) {
+            match event.result {
+                Ok(_) => metrics.check_passed(),
+                Err(_) => metrics.check_failed(),
+            }
+            if event.transition == Some(Transition::WentDown) {
+                metrics.went_down();
+            }
+        }
+        let Some(transition) = event.transition else {
+            return;
+        };
+        let up = backend.servers.iter().filter(|s| s.state.is_up()).count();
+        let name = format!("{}/{}", backend.name, event.server.name);
+        let took = event.took.as_millis();
+        let reason = match event.result {
+            Ok(passed) => passed.to_string(),
+            Err(failure) => failure.to_string(),
+        };
+        match transition {
+            Transition::WentUp => log.event(
+                LogLevel::Notice,
+                format!(
+                    "Server {name} is UP, reason: {reason}, check duration: {took}ms. {up} active and \
+                     0 backup servers online. 0 sessions requeued, {} total in queue.",
+                    backend.state.queued()
+                ),
+            ),
+            Transition::WentDown => {
+                log.event(
+                    LogLevel::Alert,
+                    format!(
+                        "Server {name} is DOWN, reason: {reason}, check duration: {took}ms. {up} active \
+                         and 0 backup servers left. {} sessions active, 0 requeued, {} remaining in queue.",
+                        event.server.state.active(),
+                        backend.state.queued()
+                    ),
+                );
+                if up == 0 {
+                    no_server_left(backend, &log);
+                }
+            }
+        }
+    }
+}
+
+fn no_server_left(backend: &Backend, log: &LogHub) {
+    let text = format!("backend {} has no server available!", backend.name);
+    log.event(LogLevel::Emerg, text);
+}

@@ -1,0 +1,124 @@
+//! The listening sockets over all generations: what stays is never closed, what is new is bound before
+//! anything is swapped, what is gone is closed after.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use tracing::info;
+
+use crate::{
+    config::{Address, Config},
+    model::FrontendName,
+    net::{BindError, ListenerId, SharedListener},
+};
+
+/// Which socket a `bind` means. Where the system chooses the port, two binds that read alike are two
+/// sockets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    address: Address,
+    distinct: Option<(FrontendName, usize)>,
+}
+
+impl Key {
+    fn new(frontend: &FrontendName, position: usize, address: &Address) -> Self {
+        let any_port = matches!(address, Address::Tcp(address) if address.port() == 0);
+        Self {
+            address: address.clone(),
+            distinct: any_port.then(|| (frontend.clone(), position)),
+        }
+    }
+}
+
+/// Sockets that are listened on.
+#[derive(Debug)]
+pub struct Listeners {
+    workers: usize,
+    bound: HashMap<Key, Bound>,
+    next: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Bound {
+    id: ListenerId,
+    listener: Arc<SharedListener>,
+}
+
+/// The sockets that a configuration wants, bound but not yet in use.
+#[derive(Debug)]
+pub struct Plan {
+    wanted: HashMap<Key, Bound>,
+    /// Which frontend each belongs to, by position.
+    pub frontends: HashMap<ListenerId, usize>,
+    pub added: Vec<(ListenerId, Arc<SharedListener>)>,
+    pub removed: Vec<ListenerId>,
+}
+
+impl Listeners {
+    pub fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            bound: HashMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Binds what `config` wants beyond what is there. Nothing else changes: dropping the plan undoes it.
+    pub fn plan(&mut self, config: &Config) -> Result<Plan, Vec<BindError>> {
+        let mut plan = Plan {
+            wanted: HashMap::new(),
+            frontends: HashMap::new(),
+            added: Vec::new(),
+            removed: Vec::new(),
+        };
+        let mut errors = Vec::new();
+        for (index, frontend) in config.frontends.iter().enumerate() {
+            for (position, address) in frontend.bind.iter().enumerate() {
+                let key = Key::new(&frontend.name, position, address);
+                let bound = match self.bound.get(&key) {
+                    Some(bound) => bound.clone(),
+                    None => match SharedListener::bind(address, self.workers) {
+                        Ok(listener) => {
+                            let bound = Bound {
+                                id: ListenerId(self.next),
+                                listener: Arc::new(listener),
+                            };
+                            self.next += 1;
+                            plan.added.push((bound.id, Arc::clone(&bound.listener)));
+                            bound
+                        }
+                        Err(error) => {
+                            errors.push(error);
+                            continue;
+                        }
+                    },
+                };
+                plan.frontends.insert(bound.id, index);
+                plan.wanted.insert(key, bound);
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let kept: HashSet<_> = plan.frontends.keys().copied().collect();
+        let before = self.bound.values().map(|bound| bound.id);
+        plan.removed = before.filter(|id| !kept.contains(id)).collect();
+        Ok(plan)
+    }
+
+    /// Makes the plan's sockets the ones there are, and says where they are.
+    pub fn adopt(&mut self, plan: Plan, config: &Config) {
+        for (id, listener) in &plan.added {
+            let frontend = plan
+                .frontends
+                .get(id)
+                .map(|index| &config.frontends[*index]);
+            if let Some(frontend) = frontend {
+                info!(frontend = %frontend.name, address = %listener.address, "listening");
+            }
+        }
+        self.bound = plan.wanted;
+    }
+}

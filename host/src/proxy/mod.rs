@@ -1,0 +1,14 @@
+//! The process: starting, building generations, swapping them under traffic, draining.
+//!
+//! One control thread runs all of this; the data path sees only finished generations.
+
+mod assemble;
+mod checks;
+mod listeners;
+mod registry;
+mod run;
+mod watch;
+mod workers;
+
+pub use assemble::{BuildError, BuildErrors, with_cause};
+pub use run::{RunError, check, run};

@@ -1,0 +1,66 @@
+//! What survives a change of generation: the state of backends and servers that both generations have,
+//! and the counts of frontends.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use crate::{
+    backend::{BackendState, ServerAddress, ServerState},
+    frontend::Gate,
+    model::{BackendName, FrontendName, ServerName},
+};
+
+/// Finds the state of what has been there before. Holds nothing alive by itself.
+#[derive(Debug, Default)]
+pub struct Registry {
+    backends: HashMap<BackendName, Weak<BackendState>>,
+    servers: HashMap<(BackendName, ServerName, ServerAddress), Weak<ServerState>>,
+    gates: HashMap<FrontendName, Weak<Gate>>,
+}
+
+impl Registry {
+    pub fn backend(&mut self, name: &BackendName) -> Arc<BackendState> {
+        find_or_make(&mut self.backends, name.clone(), || {
+            BackendState::new(name.clone())
+        })
+    }
+
+    /// A server is the same one if its backend, name and address are.
+    pub fn server(
+        &mut self,
+        backend: &Arc<BackendState>,
+        name: &ServerName,
+        address: &ServerAddress,
+    ) -> Arc<ServerState> {
+        let key = (backend.name.clone(), name.clone(), address.clone());
+        find_or_make(&mut self.servers, key, || {
+            ServerState::new(Arc::clone(backend))
+        })
+    }
+
+    pub fn gate(&mut self, name: &FrontendName, most: usize) -> Arc<Gate> {
+        find_or_make(&mut self.gates, name.clone(), || Gate::new(most))
+    }
+
+    /// Forgets what nobody has any more.
+    pub fn sweep(&mut self) {
+        self.backends.retain(|_, state| state.strong_count() > 0);
+        self.servers.retain(|_, state| state.strong_count() > 0);
+        self.gates.retain(|_, state| state.strong_count() > 0);
+    }
+}
+
+fn find_or_make<K: Eq + std::hash::Hash, T>(
+    known: &mut HashMap<K, Weak<T>>,
+    key: K,
+    make: impl FnOnce() -> Arc<T>,
+) -> Arc<T> {
+    if let Some(found) = known.get(&key).and_then(Weak::upgrade) {
+        return found;
+    }
+    let made = make();
+    known.insert(key, Arc::downgrade(&made));
+    made
+}

@@ -1,0 +1,449 @@
+//! Running the proxy: start, follow changes, reload, drain, end.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use tokio::{
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    task::{LocalSet, spawn_blocking},
+    time::timeout,
+};
+use tracing::{error, info, warn};
+
+use super::{
+    assemble::{BuildErrors, Builder, Built},
+    checks::Checks,
+    listeners::Listeners,
+    watch::Watcher,
+    workers::{Command, Start, WorkerHandle},
+};
+use crate::{
+    config::{self, Config, ConfigErrors, PluginSource},
+    frontend::{Generation, LocalGeneration, ProcessState},
+    plugin::{
+        Runtime, RuntimeError, RuntimeOptions,
+        maps::{MapStore, Reload},
+        user_code_cache,
+    },
+    telemetry::{LogError, LogHub, Metrics},
+};
+
+/// Why the proxy did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("{0}")]
+    Config(ConfigErrors),
+    #[error("{0}")]
+    Build(BuildErrors),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("the proxy cannot be set up")]
+    System(#[from] io::Error),
+    #[error("changes of files cannot be noticed")]
+    Watch(#[from] notify::Error),
+}
+
+/// Runs the proxy with the configuration in `file` until it is told to end and has drained.
+///
+/// The first generation must build; later ones that do not are reported and change nothing.
+pub fn run(file: &Path) -> Result<(), RunError> {
+    let config = config::load(file).map_err(RunError::Config)?;
+    let control = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    LocalSet::new().block_on(&control, async {
+        let mut proxy = Proxy::start(file, config).await?;
+        proxy.follow().await?;
+        proxy.drain().await;
+        Ok(())
+    })
+}
+
+/// Checks the configuration in `file` as starting would, down to the plugins, without listening.
+pub fn check(file: &Path) -> Result<Vec<String>, RunError> {
+    let config = config::load(file).map_err(RunError::Config)?;
+    let warnings = config.warnings.clone();
+    let runtime = Runtime::new(runtime_options(&config, 1))?;
+    let mut builder = Builder::new(runtime, Arc::new(Metrics::default()));
+    builder.check(&config).map_err(RunError::Build)?;
+    Ok(warnings)
+}
+
+fn runtime_options(config: &Config, workers: usize) -> RuntimeOptions {
+    let defaults = RuntimeOptions::default();
+    let filters = config
+        .frontends
+        .iter()
+        .map(|frontend| frontend.filters.len());
+    let uses = filters.sum::<usize>() + 3 * config.backends.len();
+    // Three generations may be alive at a time: one that drains, one that serves, one being built.
+    let instances = u32::try_from(3 * (workers + 1) * uses).unwrap_or(u32::MAX);
+    RuntimeOptions {
+        code_cache: config.process.code_cache.clone().or_else(user_code_cache),
+        max_instances: instances.max(defaults.max_instances),
+        ..defaults
+    }
+}
+
+/// The state of the control thread.
+struct Proxy {
+    file: PathBuf,
+    /// Away while a generation is being built on another thread.
+    workshop: Option<Workshop>,
+    workers: Vec<WorkerHandle>,
+    process: Arc<ProcessState>,
+    current: Arc<Generation>,
+    config: Config,
+    maps: Arc<MapStore>,
+    log: Rc<LogHub>,
+    checks: Checks,
+    watcher: Option<Watcher>,
+}
+
+/// What building needs, together so that it can be lent to another thread.
+struct Workshop {
+    builder: Builder,
+    listeners: Listeners,
+}
+
+/// What the control thread is told to do.
+enum Wish {
+    Reload { why: String },
+    FilesChanged(Vec<PathBuf>),
+    ReopenLogs,
+    Stop { signal: &'static str },
+}
+
+/// Why a generation was not built.
+enum ReloadError {
+    Config(ConfigErrors),
+    Build(BuildErrors),
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(errors) => errors.fmt(f),
+            Self::Build(errors) => errors.fmt(f),
+        }
+    }
+}
+
+impl Workshop {
+    /// Builds a generation and every worker's part of it.
+    fn build(
+        &mut self,
+        config: Config,
+        former: Option<&Generation>,
+        workers: usize,
+    ) -> Result<(Built, Vec<LocalGeneration>), BuildErrors> {
+        let built = self.builder.build(config, former, &mut self.listeners)?;
+        let locals = (0..workers)
+            .map(|_| LocalGeneration::build(Arc::clone(&built.generation)))
+            .collect();
+        Ok((built, locals))
+    }
+}
+
+impl Proxy {
+    async fn start(file: &Path, config: Config) -> Result<Self, RunError> {
+        for warning in &config.warnings {
+            warn!("{warning}");
+        }
+        let count = config
+            .process
+            .workers
+            .or_else(|| thread::available_parallelism().ok().map(usize::from))
+            .unwrap_or(1);
+        let log = Rc::new(LogHub::open(&config.logs)?);
+        let runtime = Runtime::new(runtime_options(&config, count))?;
+        let mut workshop = Workshop {
+            builder: Builder::new(runtime, Arc::new(Metrics::default())),
+            listeners: Listeners::new(count),
+        };
+        let (built, locals) = workshop
+            .build(config, None, count)
+            .map_err(RunError::Build)?;
+        let head_bytes = built.config.frontends.iter().map(|f| f.limits.header_bytes);
+        let head_bytes = head_bytes.max().unwrap_or(0);
+        let process = ProcessState::new(seed(), built.config.process.max_connections);
+        let mut workers = Vec::with_capacity(count);
+        for (index, generation) in locals.into_iter().enumerate() {
+            let listen = built
+                .listeners
+                .added
+                .iter()
+                .map(|(id, listener)| Ok((*id, listener.of_worker(index)?)))
+                .collect::<io::Result<_>>()?;
+            workers.push(WorkerHandle::start(Start {
+                index,
+                head_bytes,
+                process: Arc::clone(&process),
+                log: log.writer(),
+                generation,
+                listen,
+            })?);
+        }
+        workshop.listeners.adopt(built.listeners, &built.config);
+        let watcher = match built.config.process.watch {
+            true => Some(Watcher::new()?),
+            false => None,
+        };
+        let mut proxy = Self {
+            file: file.to_owned(),
+            workshop: Some(workshop),
+            workers,
+            process,
+            current: built.generation,
+            config: built.config,
+            maps: built.maps,
+            log,
+            checks: Checks::default(),
+            watcher,
+        };
+        proxy.settle();
+        info!(generation = proxy.current.number, workers = count, "ready");
+        Ok(proxy)
+    }
+
+    /// Lets what runs beside the data path follow the current generation.
+    fn settle(&mut self) {
+        self.checks.follow(&self.config, &self.current, &self.log);
+        if let Some(watcher) = &mut self.watcher {
+            watcher.follow(watched_files(&self.file, &self.config));
+        }
+    }
+
+    /// Does what it is told until it is told to stop.
+    async fn follow(&mut self) -> Result<(), RunError> {
+        let mut signals = Signals::new()?;
+        loop {
+            let changed = async {
+                match &mut self.watcher {
+                    Some(watcher) => watcher.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let wish = tokio::select! {
+                wish = signals.next() => wish,
+                files = changed => Wish::FilesChanged(files),
+            };
+            match wish {
+                Wish::Reload { why } => self.reload(&why).await,
+                Wish::FilesChanged(files) => self.files_changed(&files).await,
+                Wish::ReopenLogs => self.log.reopen(),
+                Wish::Stop { signal } => {
+                    info!(signal, "draining");
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Maps are read again in place; anything else asks for a new generation.
+    async fn files_changed(&mut self, files: &[PathBuf]) {
+        let mut others = Vec::new();
+        for file in files {
+            let maps: Vec<_> = self
+                .config
+                .maps
+                .iter()
+                .filter(|map| map.file == *file)
+                .collect();
+            if maps.is_empty() {
+                others.push(file.display().to_string());
+            }
+            for map in maps {
+                match self.maps.reload(&map.name) {
+                    Ok(Reload::Changed) => info!(map = map.name, "map loaded again"),
+                    Ok(Reload::Same) => {}
+                    Err(error) => error!("map not changed: {}", chain(&error)),
+                }
+            }
+        }
+        if !others.is_empty() {
+            self.reload(&format!("{} changed", others.join(", "))).await;
+        }
+    }
+
+    /// Builds a generation from the file as it is now and swaps it in. If that fails, nothing changes.
+    async fn reload(&mut self, why: &str) {
+        info!("building a new generation: {why}");
+        match self.rebuild().await {
+            Ok(()) => info!(generation = self.current.number, "new generation serves"),
+            Err(error) => error!(
+                generation = self.current.number,
+                "nothing changed, the running generation goes on serving:\n{error}"
+            ),
+        }
+    }
+
+    async fn rebuild(&mut self) -> Result<(), ReloadError> {
+        let Some(mut workshop) = self.workshop.take() else {
+            return Ok(());
+        };
+        let file = self.file.clone();
+        let former = Arc::clone(&self.current);
+        let workers = self.workers.len();
+        let building = spawn_blocking(move || {
+            let result = match config::load(&file) {
+                Ok(config) => workshop
+                    .build(config, Some(&former), workers)
+                    .map_err(ReloadError::Build),
+                Err(errors) => Err(ReloadError::Config(errors)),
+            };
+            (workshop, result)
+        });
+        let (mut workshop, result) = match building.await {
+            Ok(done) => done,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        let result = result.map(|(built, locals)| {
+            let Built {
+                config,
+                generation,
+                maps,
+                listeners,
+            } = built;
+            for (index, (worker, local)) in self.workers.iter().zip(locals).enumerate() {
+                let listen = listeners.added.iter().filter_map(|(id, listener)| {
+                    match listener.of_worker(index) {
+                        Ok(socket) => Some((*id, socket)),
+                        Err(error) => {
+                            error!(address = %listener.address, %error, "a worker cannot listen");
+                            None
+                        }
+                    }
+                });
+                worker.send(Command::Swap {
+                    generation: Box::new(local),
+                    listen: listen.collect(),
+                    ignore: listeners.removed.clone(),
+                });
+            }
+            workshop.listeners.adopt(listeners, &config);
+            for warning in &config.warnings {
+                warn!("{warning}");
+            }
+            self.process
+                .connections
+                .set_most(config.process.max_connections);
+            if let Err(error) = self.log.replace(&config.logs) {
+                error!("logs stay where they were: {}", chain(&error));
+            }
+            self.current = generation;
+            self.config = config;
+            self.maps = maps;
+        });
+        self.workshop = Some(workshop);
+        if result.is_ok() {
+            self.settle();
+        }
+        result
+    }
+
+    /// Takes no more clients and waits for those that are there, up to the configured time.
+    async fn drain(mut self) {
+        self.process.drain();
+        self.checks.stop();
+        for worker in &self.workers {
+            worker.send(Command::Drain);
+        }
+        let limit = self.config.process.drain_timeout;
+        let all_ended = async {
+            for worker in &mut self.workers {
+                worker.ended().await;
+            }
+        };
+        match timeout(limit, all_ended).await {
+            Ok(()) => info!("drained"),
+            Err(_) => warn!(
+                connections = self.process.connections.count(),
+                "connections were still open after {limit:?}"
+            ),
+        }
+    }
+}
+
+/// Everything whose change means something.
+fn watched_files(file: &Path, config: &Config) -> Vec<PathBuf> {
+    let filters = config
+        .frontends
+        .iter()
+        .flat_map(|frontend| &frontend.filters);
+    let balancers = config.backends.iter().map(|backend| &backend.balancer);
+    let persistence = config
+        .backends
+        .iter()
+        .filter_map(|b| b.persistence.as_ref());
+    let plugins = filters.chain(balancers).chain(persistence);
+    let plugins = plugins.filter_map(|used| match &used.source {
+        PluginSource::File(path) => Some(path.clone()),
+        PluginSource::Bundled(_) => None,
+    });
+    let maps = config.maps.iter().map(|map| map.file.clone());
+    [file.to_owned()]
+        .into_iter()
+        .chain(plugins)
+        .chain(maps)
+        .collect()
+}
+
+/// The signals that mean something.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    user1: Signal,
+    reopen: bool,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            user1: signal(SignalKind::user_defined1())?,
+            reopen: false,
+        })
+    }
+
+    async fn next(&mut self) -> Wish {
+        // Rotating logs and changing the config are both said by SIGHUP.
+        if std::mem::take(&mut self.reopen) {
+            return Wish::Reload {
+                why: "SIGHUP".to_owned(),
+            };
+        }
+        tokio::select! {
+            _ = self.hangup.recv() => {
+                self.reopen = true;
+                Wish::ReopenLogs
+            }
+            _ = self.terminate.recv() => Wish::Stop { signal: "SIGTERM" },
+            _ = self.interrupt.recv() => Wish::Stop { signal: "SIGINT" },
+            _ = self.user1.recv() => Wish::Stop { signal: "SIGUSR1" },
+        }
+    }
+}
+
+/// Makes the request ids of this process differ from those of others.
+fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanos = now.map_or(0, |now| now.as_nanos() as u64);
+    nanos ^ u64::from(std::process::id()).rotate_right(16)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    super::assemble::with_cause(error)
+}

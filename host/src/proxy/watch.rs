@@ -1,0 +1,187 @@
+//! Notices that the config, a plugin or a map has changed on disk.
+//!
+//! Folders are watched, not files: an editor or a deployment replaces a file by renaming another one
+//! over it, and a mounted volume swaps a symbolic link. What changed is found by looking at the files.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::{sync::Notify, time::sleep};
+use tracing::warn;
+
+/// How long the files must be left alone before a change counts; a copy is written in several steps.
+const SETTLE: Duration = Duration::from_millis(100);
+/// A file that is written to without end is looked at after this long all the same.
+const PATIENCE: u32 = 20;
+
+/// Watches a set of files.
+pub struct Watcher {
+    notify: RecommendedWatcher,
+    stirred: Arc<Notify>,
+    folders: BTreeSet<PathBuf>,
+    seen: BTreeMap<PathBuf, Option<Mark>>,
+}
+
+/// Tells one state of a file from another without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Watcher {
+    pub fn new() -> Result<Self, notify::Error> {
+        let stirred = Arc::new(Notify::new());
+        let told = Arc::clone(&stirred);
+        let notify = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file stirs it, too, and would have us look for ever.
+            if !matches!(&event, Ok(event) if event.kind.is_access()) {
+                told.notify_one();
+            }
+        })?;
+        Ok(Self {
+            notify,
+            stirred,
+            folders: BTreeSet::new(),
+            seen: BTreeMap::new(),
+        })
+    }
+
+    /// Watches these files from now on, and no others.
+    pub fn follow(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        let seen: BTreeMap<_, _> = files
+            .into_iter()
+            .map(|file| match self.seen.remove(&file) {
+                Some(mark) => (file, mark),
+                None => {
+                    let mark = mark(&file);
+                    (file, mark)
+                }
+            })
+            .collect();
+        let folders: BTreeSet<_> = seen.keys().flat_map(|file| folders_of(file)).collect();
+        for gone in self.folders.difference(&folders) {
+            // A folder that no longer exists has no watch to remove.
+            let _ = self.notify.unwatch(gone);
+        }
+        for new in folders.difference(&self.folders) {
+            if let Err(error) = self.notify.watch(new, RecursiveMode::NonRecursive) {
+                warn!(folder = %new.display(), %error, "changes here will not be noticed");
+            }
+        }
+        self.folders = folders;
+        self.seen = seen;
+    }
+
+    /// Waits until files have changed and settled; returns which.
+    pub async fn changed(&mut self) -> Vec<PathBuf> {
+        loop {
+            self.stirred.notified().await;
+            let mut before = self.marks();
+            for _ in 0..PATIENCE {
+                sleep(SETTLE).await;
+                let now = self.marks();
+                if now == before {
+                    break;
+                }
+                before = now;
+            }
+            let changed: Vec<_> = before
+                .iter()
+                .filter(|(file, mark)| self.seen.get(*file) != Some(mark))
+                .map(|(file, _)| file.clone())
+                .collect();
+            self.seen = before;
+            if !changed.is_empty() {
+                return changed;
+            }
+        }
+    }
+
+    fn marks(&self) -> BTreeMap<PathBuf, Option<Mark>> {
+        self.seen
+            .keys()
+            .map(|file| (file.clone(), mark(file)))
+            .collect()
+    }
+}
+
+/// The folder a file is named in, and the one it really is in if that is another.
+fn folders_of(file: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let named = file.parent().map(folder);
+    let real = fs::canonicalize(file).ok();
+    let real = real.and_then(|file| file.parent().map(folder));
+    named.into_iter().chain(real)
+}
+
+fn folder(parent: &Path) -> PathBuf {
+    match parent.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => parent.to_owned(),
+    }
+}
+
+/// None if there is no such file now.
+fn mark(file: &Path) -> Option<Mark> {
+    let found: io::Result<fs::Metadata> = fs::metadata(file);
+    let found = found.ok()?;
+    Some(Mark {
+        device: found.dev(),
+        inode: found.ino(),
+        size: found.size(),
+        modified: found.modified().ok(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_file_that_is_written_or_replaced_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
+        fs::write(&a, "1").unwrap();
+        fs::write(&b, "1").unwrap();
+        let mut watcher = Watcher::new().unwrap();
+        watcher.follow([a.clone(), b.clone()]);
+
+        fs::write(&a, "22").unwrap();
+        assert_eq!(timeout(LONG, watcher.changed()).await.unwrap(), [a.clone()]);
+
+        let other = folder.path().join("other");
+        fs::write(&other, "3").unwrap();
+        fs::rename(&other, &b).unwrap();
+        assert_eq!(timeout(LONG, watcher.changed()).await.unwrap(), [b]);
+    }
+
+    #[tokio::test]
+    async fn a_link_that_points_elsewhere_is_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        for name in ["old", "new"] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink("old", &link).unwrap();
+        let mut watcher = Watcher::new().unwrap();
+        watcher.follow([link.clone()]);
+
+        let next = folder.path().join("next");
+        std::os::unix::fs::symlink("new", &next).unwrap();
+        fs::rename(&next, &link).unwrap();
+        assert_eq!(timeout(LONG, watcher.changed()).await.unwrap(), [link]);
+    }
+}

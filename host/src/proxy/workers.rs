@@ -1,0 +1,168 @@
+//! The worker threads and the commands they take.
+
+use std::{collections::HashMap, io, rc::Rc, sync::Arc, thread, time::Duration};
+
+use socket2::Socket;
+use tokio::{
+    runtime,
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+    task::{JoinHandle, LocalSet, spawn_local},
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tracing::{error, warn};
+
+use crate::{
+    frontend::{self, LocalGeneration, ProcessState, Worker},
+    net::{Listener, ListenerId},
+    telemetry::LogWriter,
+};
+
+/// How often a worker looks for idle connections that have grown old.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Something for a worker to do between exchanges.
+pub enum Command {
+    /// Serve new exchanges with this generation.
+    Swap {
+        generation: Box<LocalGeneration>,
+        listen: Vec<(ListenerId, Socket)>,
+        ignore: Vec<ListenerId>,
+    },
+    /// Take no more clients and end when those that are there have been served.
+    Drain,
+}
+
+/// A running worker thread.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    commands: UnboundedSender<Command>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// What a worker starts with.
+pub struct Start {
+    pub index: usize,
+    pub head_bytes: usize,
+    pub process: Arc<ProcessState>,
+    pub log: LogWriter,
+    pub generation: LocalGeneration,
+    pub listen: Vec<(ListenerId, Socket)>,
+}
+
+impl WorkerHandle {
+    pub fn start(start: Start) -> io::Result<Self> {
+        let (commands, inbox) = unbounded_channel();
+        let (end, ended) = oneshot::channel();
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        thread::Builder::new()
+            .name(format!("weir-worker-{}", start.index))
+            .spawn(move || {
+                let local = LocalSet::new();
+                local.block_on(&runtime, work(start, inbox));
+                // Connections that are still there at the deadline are dropped with the set.
+                drop(local);
+                // Nobody listens if the control thread is gone, and then nothing matters.
+                let _ = end.send(());
+            })?;
+        Ok(Self { commands, ended })
+    }
+
+    pub fn send(&self, command: Command) {
+        if self.commands.send(command).is_err() {
+            error!("a worker has ended by itself");
+        }
+    }
+
+    /// Waits until the thread has nothing more to do.
+    pub async fn ended(&mut self) {
+        // An error means that the thread is gone as well.
+        let _ = (&mut self.ended).await;
+    }
+}
+
+async fn work(start: Start, mut inbox: UnboundedReceiver<Command>) {
+    let worker = Rc::new(Worker::new(
+        start.index,
+        start.head_bytes,
+        start.process,
+        start.log,
+        start.generation,
+    ));
+    let mut accepting = Accepting::default();
+    accepting.listen(&worker, start.listen);
+    let sweeper = spawn_local(sweep(Rc::clone(&worker)));
+    while let Some(command) = inbox.recv().await {
+        match command {
+            Command::Swap {
+                generation,
+                listen,
+                ignore,
+            } => {
+                for id in ignore {
+                    accepting.ignore(id).await;
+                }
+                worker.swap(*generation);
+                accepting.listen(&worker, listen);
+            }
+            Command::Drain => {
+                accepting.ignore_all().await;
+                worker.wake_idle();
+                worker.emptied().await;
+                break;
+            }
+        }
+    }
+    sweeper.abort();
+}
+
+/// The accept loops of a worker.
+#[derive(Default)]
+struct Accepting {
+    loops: HashMap<ListenerId, (Rc<tokio::sync::Notify>, JoinHandle<()>)>,
+}
+
+impl Accepting {
+    fn listen(&mut self, worker: &Rc<Worker>, sockets: Vec<(ListenerId, Socket)>) {
+        for (id, socket) in sockets {
+            match Listener::register(socket) {
+                Ok(listener) => {
+                    let stop = Rc::new(tokio::sync::Notify::new());
+                    let accepting =
+                        frontend::accept(Rc::clone(worker), listener, id, Rc::clone(&stop));
+                    self.loops.insert(id, (stop, spawn_local(accepting)));
+                }
+                Err(error) => warn!(%error, "a listener cannot be used by this worker"),
+            }
+        }
+    }
+
+    /// Ends a loop once it has taken in the clients that are already waiting.
+    async fn ignore(&mut self, id: ListenerId) {
+        if let Some((stop, task)) = self.loops.remove(&id) {
+            stop.notify_one();
+            // It ends by itself; if it panicked, it has ended too.
+            let _ = task.await;
+        }
+    }
+
+    async fn ignore_all(&mut self) {
+        let all: Vec<_> = self.loops.keys().copied().collect();
+        for id in all {
+            self.ignore(id).await;
+        }
+    }
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        worker.pool.sweep(Instant::now());
+    }
+}
