@@ -63,19 +63,20 @@ impl Schedule {
         // How many multiples of the sum a score has passed changes only when the score crosses one,
         // which is known beforehand. So instead of comparing all scores in all slots, servers move
         // between levels.
-        let mut crossings = vec![Vec::new(); round as usize];
+        let mut crossings: Vec<(u32, u32)> = Vec::with_capacity(round as usize);
         for (server, &weight) in weights.iter().enumerate() {
             for nth in 1..=weight {
                 let slot = (nth * round).div_ceil(weight) - 1;
-                crossings[slot as usize].push(server);
+                crossings.push((slot as u32, server as u32));
             }
         }
+        crossings.sort_unstable();
+        let mut crossings = crossings.into_iter().peekable();
         let mut levels = Levels::with_all_at_one(weights.len());
-        let turns = crossings
-            .into_iter()
-            .map(|crossing| {
-                for server in crossing {
-                    levels.rise(server);
+        let turns = (0..round as u32)
+            .map(|now| {
+                while let Some((_, server)) = crossings.next_if(|&(slot, _)| slot == now) {
+                    levels.rise(server as usize);
                 }
                 levels.take_first_of_highest() as u32
             })
