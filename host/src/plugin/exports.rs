@@ -134,7 +134,7 @@ fn find(
     interface: &'static str,
     function: &str,
 ) -> Result<ComponentExportIndex, WrongInterface> {
-    let instance = component.get_export_index(None, &full_name(interface));
+    let instance = component.get_export_index(None, full_name(interface));
     instance
         .and_then(|instance| component.get_export_index(Some(&instance), function))
         .ok_or_else(|| WrongInterface {

@@ -104,6 +104,10 @@ impl Instance {
         Ok(answer)
     }
 
+    pub(super) fn roles(&self) -> &[Role] {
+        self.core.component.roles()
+    }
+
     /// After `configure`, with what it asked for checked: a verdict may choose from `backends`.
     pub(super) fn configured(&mut self, backends: usize) {
         self.backends = backends;

@@ -18,6 +18,7 @@ mod contract;
 mod error;
 mod exports;
 mod imports;
+mod inspect;
 mod instance;
 mod log_gate;
 pub mod maps;
@@ -26,6 +27,9 @@ mod needs;
 mod plugin;
 mod runtime;
 mod schema;
+mod schema_size;
+#[cfg(test)]
+mod tests;
 mod v0_1;
 
 pub use breaker::{Admission, Breaker, BreakerRules, CallCounts, Turn};
@@ -33,6 +37,7 @@ pub use code_cache::user_code_cache;
 pub use component::{Component, Digest};
 pub use contract::{Import, Place, Role};
 pub use error::{Call, CallError, CallFault, Cause, LoadError, LoadFault, RuntimeError, Violation};
+pub use inspect::{Asks, Inspection};
 pub use instance::Instance;
 pub use plugin::{Plugin, PluginInfo, PluginSpec};
 pub use runtime::{Runtime, RuntimeOptions};

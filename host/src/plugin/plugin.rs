@@ -17,6 +17,7 @@ use super::{
     error::{Call, CallError, CallFault, LoadError, LoadFault},
     exports::{ExportIndices, WrongInterface},
     imports::{self, State, Surroundings},
+    inspect::Asks,
     instance::{Deadline, Instance, StartError},
     log_gate::LogGate,
     maps::MapStore,
@@ -138,25 +139,16 @@ impl Plugin {
     ) -> Result<Arc<Self>, LoadFault> {
         let core = Core::link(runtime, component, spec)?;
         let config: Value = parse_config(spec.config)?;
-        let mut instance = Instance::start(&core).map_err(|error| match error {
-            StartError::Failed(error) => while_loading(error),
-            StartError::Wrong(wrong) => wrong_interface(wrong),
-        })?;
-        let info = instance.describe().map_err(while_loading)?;
-        if let Some(schema) = ConfigSchema::parse(&info.config_schema)? {
-            schema.check(&config)?;
-        }
-        let asked = instance
-            .configure(spec.config)
-            .map_err(while_loading)?
-            .map_err(|message| schema::refusal(&message, &config))?;
+        let mut instance = start(&core)?;
+        let info = describe(&mut instance)?;
+        let asked = configure(&mut instance, &info, spec.config, &config)?;
         let needs = Needs::check(&asked, core.component.roles(), spec.backends)?;
         instance.configured(needs.backends.len());
         try_out(&mut instance, spec.place, core.component.roles(), &needs)
             .map_err(while_loading)?;
         Ok(Arc::new(Self {
             core,
-            info: info.into(),
+            info,
             config: spec.config.to_owned(),
             needs,
         }))
@@ -396,6 +388,69 @@ fn parse_config(text: &str) -> Result<Value, LoadFault> {
             pointer: String::new(),
             message: format!("no JSON: {error}"),
         }],
+    })
+}
+
+fn start(core: &Arc<Core>) -> Result<Instance, LoadFault> {
+    Instance::start(core).map_err(|error| match error {
+        StartError::Failed(error) => while_loading(error),
+        StartError::Wrong(wrong) => wrong_interface(wrong),
+    })
+}
+
+fn describe(instance: &mut Instance) -> Result<PluginInfo, LoadFault> {
+    instance.describe().map(Into::into).map_err(while_loading)
+}
+
+/// Shows the config to the plugin once it fits the plugin's schema.
+fn configure(
+    instance: &mut Instance,
+    info: &PluginInfo,
+    text: &str,
+    config: &Value,
+) -> Result<v0_1::Needs, LoadFault> {
+    if let Some(schema) = ConfigSchema::parse(&info.config_schema)? {
+        schema.check(config)?;
+    }
+    instance
+        .configure(text)
+        .map_err(while_loading)?
+        .map_err(|message| schema::refusal(&message, config))
+}
+
+/// What a plugin says of itself and asks for, whether or not it could be used here.
+pub(super) fn interrogate(
+    runtime: &Arc<Runtime>,
+    component: Arc<Component>,
+    spec: &PluginSpec<'_>,
+) -> (Option<PluginInfo>, Result<Asks, LoadFault>) {
+    let started = Core::link(runtime, component, spec).and_then(|core| start(&core));
+    let described = started.and_then(|mut instance| Ok((describe(&mut instance)?, instance)));
+    let (info, mut instance) = match described {
+        Ok(described) => described,
+        Err(fault) => return (None, Err(fault)),
+    };
+    let asks = parse_config(spec.config)
+        .and_then(|config| configure(&mut instance, &info, spec.config, &config))
+        .and_then(|asked| asks(asked, instance.roles()));
+    (Some(info), asks)
+}
+
+fn asks(asked: v0_1::Needs, roles: &[Role]) -> Result<Asks, LoadFault> {
+    let backends: Vec<BackendName> = asked
+        .backends
+        .iter()
+        .map(|name| BackendName::new(name))
+        .collect();
+    let needs = Needs::check(&asked, roles, &backends)?;
+    let inputs = Hook::ALL.map(|hook| (hook, needs.inputs(hook).to_vec()));
+    Ok(Asks {
+        inputs: inputs
+            .into_iter()
+            .filter(|(_, inputs)| !inputs.is_empty())
+            .collect(),
+        backends: asked.backends,
+        features: asked.features,
     })
 }
 

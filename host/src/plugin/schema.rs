@@ -3,7 +3,10 @@
 use jsonschema::PatternOptions;
 use serde_json::Value;
 
-use super::error::{LoadFault, Violation};
+use super::{
+    error::{LoadFault, Violation},
+    schema_size,
+};
 
 /// Past this many the first ones are enough to start with.
 const VIOLATIONS_LIMIT: usize = 50;
@@ -20,6 +23,7 @@ impl ConfigSchema {
         let bad = |message: String| LoadFault::BadSchema { message };
         let schema: Value =
             serde_json::from_str(text).map_err(|error| bad(format!("no JSON: {error}")))?;
+        schema_size::check(&schema).map_err(bad)?;
         let validator = jsonschema::options()
             .offline()
             // Linear in the text, whatever the pattern.
@@ -122,6 +126,30 @@ mod tests {
         for pointer in ["/draws", "/rule/0", ""] {
             assert!(pointers.contains(&pointer), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_comes_to_an_end() {
+        let schema = json!({ "$defs": {
+            "a": { "anyOf": [{ "$ref": "#/$defs/b" }] },
+            "b": { "not": { "$ref": "#/$defs/a" } },
+        }, "$ref": "#/$defs/a" });
+        for schema in [
+            schema,
+            json!({ "$ref": "#" }),
+            json!({ "allOf": [{ "$ref": "#" }] }),
+        ] {
+            violations(&schema, &json!({ "a": 1 }));
+        }
+    }
+
+    #[test]
+    fn a_schema_as_deep_as_it_may_be_can_be_checked() {
+        let mut schema = json!({ "type": "integer" });
+        for _ in 0..60 {
+            schema = json!({ "allOf": [schema] });
+        }
+        assert_eq!(violations(&schema, &json!("x")).len(), 1);
     }
 
     #[test]
