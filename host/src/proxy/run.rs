@@ -1,6 +1,7 @@
 //! Running the proxy: start, follow changes, reload, drain, end.
 
 use std::{
+    cell::RefCell,
     fmt, io,
     path::{Path, PathBuf},
     rc::Rc,
@@ -12,13 +13,15 @@ use std::{
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
-    task::{LocalSet, spawn_blocking},
+    sync::mpsc,
+    task::{LocalSet, spawn_blocking, spawn_local},
     time::timeout,
 };
 use tracing::{error, info, warn};
 
 use super::{
-    assemble::{BuildErrors, Builder, Built},
+    admin::{self, Admin, ReloadWish},
+    assemble::{BuildError, BuildErrors, Builder, Built},
     checks::Checks,
     listeners::Listeners,
     watch::Watcher,
@@ -107,6 +110,8 @@ struct Proxy {
     log: Rc<LogHub>,
     checks: Checks,
     watcher: Option<Watcher>,
+    admin: Rc<Admin>,
+    reloads: mpsc::UnboundedReceiver<ReloadWish>,
 }
 
 /// What building needs, together so that it can be lent to another thread.
@@ -117,7 +122,10 @@ struct Workshop {
 
 /// What the control thread is told to do.
 enum Wish {
-    Reload { why: String },
+    Reload {
+        why: String,
+        tell: Option<ReloadWish>,
+    },
     FilesChanged(Vec<PathBuf>),
     ReopenLogs,
     Stop { signal: &'static str },
@@ -166,8 +174,9 @@ impl Proxy {
             .unwrap_or(1);
         let log = Rc::new(LogHub::open(&config.logs)?);
         let runtime = Runtime::new(runtime_options(&config, count))?;
+        let metrics = Arc::new(Metrics::default());
         let mut workshop = Workshop {
-            builder: Builder::new(runtime, Arc::new(Metrics::default())),
+            builder: Builder::new(runtime, Arc::clone(&metrics)),
             listeners: Listeners::new(count),
         };
         let (built, locals) = workshop
@@ -198,6 +207,20 @@ impl Proxy {
             true => Some(Watcher::new()?),
             false => None,
         };
+        let (wishes, reloads) = mpsc::unbounded_channel();
+        let admin = Rc::new(Admin {
+            metrics,
+            process: Arc::clone(&process),
+            current: RefCell::new(Arc::clone(&built.generation)),
+            log: Rc::clone(&log),
+            reloads: wishes,
+        });
+        if let Some(address) = &built.config.process.admin {
+            let listener = admin::bind(address)
+                .map_err(|error| RunError::Build(BuildErrors(vec![BuildError::Bind(error)])))?;
+            info!(address = %listener.address, "administrators are served");
+            spawn_local(admin::serve(Rc::clone(&admin), listener));
+        }
         let mut proxy = Self {
             file: file.to_owned(),
             workshop: Some(workshop),
@@ -209,6 +232,8 @@ impl Proxy {
             log,
             checks: Checks::default(),
             watcher,
+            admin,
+            reloads,
         };
         proxy.settle();
         info!(generation = proxy.current.number, workers = count, "ready");
@@ -236,9 +261,19 @@ impl Proxy {
             let wish = tokio::select! {
                 wish = signals.next() => wish,
                 files = changed => Wish::FilesChanged(files),
+                Some(tell) = self.reloads.recv() => Wish::Reload {
+                    why: "an administrator asked for it".to_owned(),
+                    tell: Some(tell),
+                },
             };
             match wish {
-                Wish::Reload { why } => self.reload(&why).await,
+                Wish::Reload { why, tell } => {
+                    let outcome = self.reload(&why).await;
+                    if let Some(tell) = tell {
+                        // Whoever asked may have gone meanwhile.
+                        let _ = tell.send(outcome);
+                    }
+                }
                 Wish::FilesChanged(files) => self.files_changed(&files).await,
                 Wish::ReopenLogs => self.log.reopen(),
                 Wish::Stop { signal } => {
@@ -271,19 +306,28 @@ impl Proxy {
             }
         }
         if !others.is_empty() {
-            self.reload(&format!("{} changed", others.join(", "))).await;
+            let why = format!("{} changed", others.join(", "));
+            // Already logged.
+            let _ = self.reload(&why).await;
         }
     }
 
     /// Builds a generation from the file as it is now and swaps it in. If that fails, nothing changes.
-    async fn reload(&mut self, why: &str) {
+    /// Returns the number of the generation that serves, or why it is still the old one.
+    async fn reload(&mut self, why: &str) -> Result<u64, String> {
         info!("building a new generation: {why}");
         match self.rebuild().await {
-            Ok(()) => info!(generation = self.current.number, "new generation serves"),
-            Err(error) => error!(
-                generation = self.current.number,
-                "nothing changed, the running generation goes on serving:\n{error}"
-            ),
+            Ok(()) => {
+                info!(generation = self.current.number, "new generation serves");
+                Ok(self.current.number)
+            }
+            Err(error) => {
+                error!(
+                    generation = self.current.number,
+                    "nothing changed, the running generation goes on serving:\n{error}"
+                );
+                Err(error.to_string())
+            }
         }
     }
 
@@ -340,7 +384,13 @@ impl Proxy {
             if let Err(error) = self.log.replace(&config.logs) {
                 error!("logs stay where they were: {}", chain(&error));
             }
+            self.admin.current.replace(Arc::clone(&generation));
             self.current = generation;
+            if self.config.process.admin != config.process.admin
+                || self.config.process.workers != config.process.workers
+            {
+                warn!("`admin` and `workers` take effect when the proxy is started again");
+            }
             self.config = config;
             self.maps = maps;
         });
@@ -423,6 +473,7 @@ impl Signals {
         if std::mem::take(&mut self.reopen) {
             return Wish::Reload {
                 why: "SIGHUP".to_owned(),
+                tell: None,
             };
         }
         tokio::select! {
