@@ -137,8 +137,11 @@ impl LocalGeneration {
             .backends
             .iter()
             .map(|backend| LocalBackend {
-                balancer: LocalBalancer::start(&backend.balancer),
-                former_balancer: backend.former_balancer.as_ref().map(LocalBalancer::start),
+                balancer: LocalBalancer::start(&backend.balancer, backend),
+                former_balancer: backend
+                    .former_balancer
+                    .as_ref()
+                    .map(|former| LocalBalancer::start(former, backend)),
                 persistence: backend.persistence.as_ref().map(LocalPlugin::start),
             })
             .collect();

@@ -244,10 +244,25 @@ pub enum Pick {
 }
 
 impl LocalBalancer {
-    pub fn start(used: &PluginUse) -> Self {
-        Self {
+    pub fn start(used: &PluginUse, backend: &Backend) -> Self {
+        let balancer = Self {
             plugin: LocalPlugin::start(used),
             told: RefCell::default(),
+        };
+        balancer.prepare(backend);
+        balancer
+    }
+
+    /// Tells the instance of the servers ahead of the first request, so that the tables it builds are
+    /// not built on the data path. If it fails, the first pick tries again and reports it.
+    fn prepare(&self, backend: &Backend) {
+        let told = &mut *self.told.borrow_mut();
+        if let Some(instance) = self.plugin.instance.borrow_mut().as_mut() {
+            let version = backend.state.version();
+            let candidates = candidates(backend, &mut told.servers);
+            if instance.update(&candidates).is_ok() {
+                told.version = version;
+            }
         }
     }
 
@@ -265,7 +280,6 @@ impl LocalBalancer {
             // The version is read before the servers, so a change in between is seen next time.
             let version = backend.state.version();
             if told.version != version {
-                told.servers.clear();
                 let candidates = candidates(backend, &mut told.servers);
                 instance.update(&candidates)?;
                 told.version = version;
@@ -300,6 +314,7 @@ impl LocalBalancer {
 }
 
 fn candidates(backend: &Backend, positions: &mut Vec<u32>) -> Vec<Candidate> {
+    positions.clear();
     let eligible = backend.servers.iter().enumerate();
     eligible
         .filter(|(_, server)| server.is_eligible())

@@ -137,6 +137,11 @@ impl Breaker {
         Some(Turn::Recovered)
     }
 
+    /// Whether calls are held back now, a trial aside.
+    pub fn is_quarantined(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
     pub fn failed(&self, now: Instant) -> Option<Turn> {
         let rules = self.rules;
         let mut state = self.lock();

@@ -55,6 +55,19 @@ pub(super) struct Deadline {
     pub ticks: u64,
 }
 
+/// `update` may take this many times as long as other calls: it builds tables for all servers so that
+/// `pick` need not, and it is called when a server comes or goes, not for requests.
+const UPDATE_PATIENCE: u32 = 10;
+
+impl Deadline {
+    fn times(self, factor: u32) -> Self {
+        Self {
+            limit: self.limit * factor,
+            ticks: self.ticks * u64::from(factor),
+        }
+    }
+}
+
 impl Instance {
     /// Makes memory and tables, runs the component's start functions and finds its exports. What is
     /// left to do is `configure`.
@@ -151,10 +164,14 @@ impl Instance {
     /// they change.
     pub fn update(&mut self, candidates: &[Candidate]) -> Result<(), CallError> {
         let servers: Vec<v0_1::Server> = candidates.iter().map(v0_1::server).collect();
-        self.call(Call::Update, |store, exports| {
+        let usual = self.deadline;
+        self.deadline = usual.times(UPDATE_PATIENCE);
+        let updated = self.call(Call::Update, |store, exports| {
             let balancer = exports.balancer.ok_or_else(|| no_role(Role::Balancer))?;
             balancer.update.call(store, (&servers,))
-        })?;
+        });
+        self.deadline = usual;
+        updated?;
         self.servers = candidates.len();
         Ok(())
     }

@@ -2,14 +2,8 @@
 //! owner alone, or a loopback address; never part of the data path.
 
 use std::{
-    cell::RefCell,
-    convert::Infallible,
-    fmt::Write as _,
-    fs, io,
-    os::unix::fs::PermissionsExt,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
+    cell::RefCell, convert::Infallible, fmt::Write as _, fs, io, os::unix::fs::PermissionsExt,
+    rc::Rc, sync::Arc, time::Duration,
 };
 
 use http_body_util::Full;
@@ -149,7 +143,9 @@ async fn reload(admin: &Admin) -> Answer {
     match (asked, done.await) {
         (Ok(()), Ok(Ok(generation))) => json_answer(&json!({ "generation": generation })),
         (Ok(()), Ok(Err(why))) => text(StatusCode::CONFLICT, format!("{why}\n")),
-        (Err(_), _) | (_, Err(_)) => text(StatusCode::SERVICE_UNAVAILABLE, "the proxy is stopping\n"),
+        (Err(_), _) | (_, Err(_)) => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "the proxy is stopping\n")
+        }
     }
 }
 

@@ -128,7 +128,9 @@ enum Wish {
     },
     FilesChanged(Vec<PathBuf>),
     ReopenLogs,
-    Stop { signal: &'static str },
+    Stop {
+        signal: &'static str,
+    },
 }
 
 /// Why a generation was not built.
