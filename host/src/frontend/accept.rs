@@ -38,6 +38,7 @@ pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop
         match arrived {
             Ok((stream, peer)) => {
                 warned = false;
+                count(&worker, id);
                 let arrival = Arrival {
                     stream,
                     peer,
@@ -57,6 +58,13 @@ pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop
                 sleep(BACK_OFF).await;
             }
         }
+    }
+}
+
+fn count(worker: &Worker, listener: ListenerId) {
+    let generation = worker.current();
+    if let Some(frontend) = generation.frontend_of(listener) {
+        generation.shared.frontends[frontend].metrics.connected();
     }
 }
 

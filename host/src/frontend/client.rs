@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     facts::Ends,
+    transfer::grow,
     worker::{IdleTicket, Worker},
 };
 use crate::{
@@ -132,6 +133,10 @@ impl Client {
                     }
                     Read::Partial => {}
                 }
+            }
+            if buffer.free().is_empty() {
+                // The limit on heads was raised after this worker's buffers were made.
+                grow(buffer, &self.worker.buffers);
             }
             let begun = self.progress.has_begun();
             let deadline = &mut self.deadline;

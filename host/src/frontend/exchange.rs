@@ -263,7 +263,7 @@ impl<'a> Exchange<'a> {
                     ExchangeError::UnaskedUpgrade { server: name }
                 }
                 Err(AskError::Failed(error)) => error,
-                Err(AskError::Closed) if self.may_repeat() && !talk.upload.body_begun => {
+                Err(AskError::Closed) if self.may_repeat() && talk.upload.is_repeatable() => {
                     upload = talk.into_unsent_upload();
                     wanted = Some(server);
                     freshness = Freshness::New;
@@ -409,6 +409,7 @@ impl<'a> Exchange<'a> {
             );
         }
         drop(reached.place);
+        backend.metrics.answered(status);
         backend.server_metrics[server].answered(status);
         let outcome = match &relayed.failed {
             None if status >= 500 => Outcome::ServerError,
@@ -500,6 +501,9 @@ impl<'a> Exchange<'a> {
         let asked = Asked::by(self.head.method());
         answer::write(&mut out, &head, &body, asked, self.connection_field(keep));
         let sent = self.client.send(&out, frontend.timeouts.client).await;
+        if let Answer::Denied(_) | Answer::Reply(_) = answer {
+            frontend.metrics.denied();
+        }
         self.record
             .answered_by_proxy(head.status(), &answer, out.len() as u64);
         self.worker.buffers.give_scratch(out);

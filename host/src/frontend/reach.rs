@@ -59,6 +59,7 @@ impl Exchange<'_> {
         loop {
             let (server, place) = self.place(frontend, backend, local, bound, &tried).await?;
             self.record.placed(server, &place, retries);
+            backend.server_metrics[server].session();
             let error = match self.connection(backend, server, freshness).await {
                 Ok((stream, key, reused)) => {
                     self.record.connected(reused);
@@ -166,8 +167,12 @@ impl Exchange<'_> {
                     return Ok((server, place));
                 }
                 Err(QueueError::SentElsewhere) => bound = None,
-                Err(QueueError::Full) => return Err(ExchangeError::QueueFull),
+                Err(QueueError::Full) => {
+                    backend.metrics.queue_failed();
+                    return Err(ExchangeError::QueueFull);
+                }
                 Err(QueueError::TimedOut) => {
+                    backend.metrics.queue_failed();
                     return Err(ExchangeError::QueueTimedOut {
                         limit: backend.timeouts.queue,
                     });
@@ -193,7 +198,10 @@ impl Exchange<'_> {
             let facts = self.facts(frontend, Some(backend), None);
             let picked = match policy::pick(local, backend, &avoid, &facts, now) {
                 Ok(Pick::Server(picked)) => picked,
-                Ok(Pick::NoServer) => return Err(ExchangeError::NoServer),
+                Ok(Pick::NoServer) => {
+                    backend.metrics.no_server();
+                    return Err(ExchangeError::NoServer);
+                }
                 Err(Failed) => return Err(ExchangeError::BalancerFailed),
             };
             let server = &backend.servers[picked];

@@ -38,7 +38,7 @@ pub fn read_more(
 }
 
 /// Moves what a full buffer holds into a larger one.
-fn grow(buffer: &mut Buffer, buffers: &BufferPool) {
+pub fn grow(buffer: &mut Buffer, buffers: &BufferPool) {
     let mut large = buffers.large();
     let filled = buffer.filled();
     large.free()[..filled.len()].copy_from_slice(filled);

@@ -27,7 +27,7 @@ pub struct Upload {
     ended: bool,
     pub bytes: u64,
     /// Whether any of the body has left the proxy, after which the request cannot be sent again.
-    pub body_begun: bool,
+    body_begun: bool,
 }
 
 /// Why the request could not be sent in full.
@@ -60,9 +60,14 @@ impl Upload {
         self.ended && self.plain == 0 && self.sent == self.out.len()
     }
 
-    /// Starts over with another server. Only for a request of which no body has left.
+    /// Whether all of the request is still here, and there is no body that could arrive twice.
+    pub fn is_repeatable(&self) -> bool {
+        self.ended && !self.body_begun
+    }
+
+    /// Starts over with another server. Only for a request that is repeatable.
     pub fn rewind(&mut self) {
-        debug_assert!(!self.body_begun);
+        debug_assert!(self.is_repeatable());
         self.sent = 0;
     }
 

@@ -52,7 +52,7 @@ impl Worker {
     ) -> Self {
         Self {
             index,
-            buffers: BufferPool::new(head_bytes),
+            buffers: BufferPool::new(head_bytes + 1),
             pool: Pool::default(),
             process,
             log: RefCell::new(log),

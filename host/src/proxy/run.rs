@@ -10,6 +10,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -174,6 +175,7 @@ impl Proxy {
             .workers
             .or_else(|| thread::available_parallelism().ok().map(usize::from))
             .unwrap_or(1);
+        raise_descriptor_limit();
         let log = Rc::new(LogHub::open(&config.logs)?);
         let runtime = Runtime::new(runtime_options(&config, count))?;
         let metrics = Arc::new(Metrics::default());
@@ -487,6 +489,16 @@ impl Signals {
             _ = self.interrupt.recv() => Wish::Stop { signal: "SIGINT" },
             _ = self.user1.recv() => Wish::Stop { signal: "SIGUSR1" },
         }
+    }
+}
+
+/// Lets the process have as many descriptors as the system allows it: the usual soft limit of 1,024 is
+/// for programs that count them in a bit set.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "the limit on descriptors stays as it is");
     }
 }
 
