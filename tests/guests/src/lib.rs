@@ -181,7 +181,7 @@ impl Mood {
                 }
             }
             Self::Panic => panic!("asked to"),
-            Self::Chatter => (0..100_000).for_each(|n| log::info(&format!("line {n}\x1b[31m"))),
+            Self::Chatter => (0..100_000).for_each(|n| log::info(format!("line {n}\x1b[31m"))),
             Self::Inject | Self::Framing | Self::Flood | Self::Nonsense => {}
         }
     }
