@@ -1,6 +1,9 @@
 //! The lines that a process writes, collected while it runs.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
@@ -40,6 +43,15 @@ impl Lines {
     /// The first line from number `start` on that `wanted` makes something of.
     pub(crate) fn find<T>(&self, start: usize, wanted: impl Fn(&str) -> Option<T>) -> Option<T> {
         self.lock().iter().skip(start).find_map(|line| wanted(line))
+    }
+
+    /// Waits until no more lines come, for those that belong to one that has been found.
+    pub(crate) async fn settle(&self) {
+        let mut before = 0;
+        while before != self.count() {
+            before = self.count();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) fn all(&self) -> Vec<String> {

@@ -27,9 +27,9 @@ const READY: &str = "ready";
 /// Begins the line for each bound socket.
 const LISTENING: &str = "listening";
 /// A new generation has taken over.
-const LOADED: &str = "generation loaded";
+const LOADED: &str = "new generation serves";
 /// A new generation could not be built; the old one goes on.
-const REFUSED: &str = "generation refused";
+const REFUSED: &str = "nothing changed, the running generation goes on";
 
 /// A running proxy. Dropping it kills the process; if the test is failing, what it wrote is printed.
 pub struct Weir {
@@ -269,18 +269,21 @@ impl Weir {
     /// Waits for the next generation after the first `start` lines of stderr (see
     /// [`Weir::log_length`]), whatever caused it.
     pub async fn next_generation(&self, start: usize) -> Reload {
-        eventually("a new generation", async || {
-            self.stderr.find(start, |line| self.outcome(start, line))
+        let outcome = |line: &str| match line {
+            _ if line.contains(LOADED) => Some(true),
+            _ if line.contains(REFUSED) => Some(false),
+            _ => None,
+        };
+        if eventually("a new generation", async || {
+            self.stderr.find(start, outcome)
         })
         .await
-    }
-
-    fn outcome(&self, start: usize, line: &str) -> Option<Reload> {
-        if line.contains(LOADED) {
-            return Some(Reload::Loaded);
+        {
+            return Reload::Loaded;
         }
-        line.contains(REFUSED)
-            .then(|| Reload::Refused(self.stderr.all()[start..].join("\n")))
+        // What was wrong follows in lines of its own, all written at once.
+        self.stderr.settle().await;
+        Reload::Refused(self.stderr.all()[start..].join("\n"))
     }
 
     /// How many lines stderr has now; a mark to look for later ones.
@@ -402,7 +405,8 @@ impl Drop for Weir {
 /// `WEIR_BIN`, or the binary that lies beside the test's own in the target folder.
 fn binary() -> PathBuf {
     if let Some(file) = std::env::var_os("WEIR_BIN") {
-        return file.into();
+        // The proxy is started from another folder.
+        return std::path::absolute(&file).expect("WEIR_BIN is not empty");
     }
     let test = std::env::current_exe().expect("a program knows where it is");
     let beside = test
