@@ -192,6 +192,11 @@ fn deeper(depth: u64) -> u64 {
     black_box(deeper(black_box(depth + 1))) + 1
 }
 
+/// The plugin that the front page shows is one that compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct FrontPage;
+
 #[cfg(test)]
 mod tests {
     use weir_sdk::test::{Loaded, request};
