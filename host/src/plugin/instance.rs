@@ -62,8 +62,8 @@ const UPDATE_PATIENCE: u32 = 10;
 impl Deadline {
     fn times(self, factor: u32) -> Self {
         Self {
-            limit: self.limit * factor,
-            ticks: self.ticks * u64::from(factor),
+            limit: self.limit.saturating_mul(factor),
+            ticks: self.ticks.saturating_mul(u64::from(factor)),
         }
     }
 }

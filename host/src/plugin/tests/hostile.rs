@@ -104,7 +104,8 @@ fn is_trap(fault: &CallFault, text: &str) -> bool {
 fn an_endless_loop_ends_at_the_deadline() {
     let began = Instant::now();
     in_every_hook("(loop br 0)", "", SHORT, |fault| {
-        *fault == CallFault::Deadline { limit: SHORT }
+        // `update` may take longer than the other hooks.
+        matches!(fault, CallFault::Deadline { limit } if *limit == SHORT || *limit == SHORT * 10)
     });
     assert!(began.elapsed() > SHORT * HOOKS.len() as u32);
 }
