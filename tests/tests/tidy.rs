@@ -53,8 +53,8 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("jsonschema", &["plugin"]),
     ("rustls", &["net/tls"]),
     ("httparse", &["http"]),
-    ("hyper", &["http", "backend", "admin"]),
-    ("hyper_util", &["http", "backend", "admin"]),
+    ("hyper", &["http", "backend", "proxy/admin"]),
+    ("hyper_util", &["http", "backend", "proxy/admin"]),
     ("toml", &["config"]),
 ];
 
