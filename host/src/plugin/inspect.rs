@@ -11,8 +11,9 @@ use super::{
     component::Digest,
     contract::{Import, Place, Role},
     error::{LoadError, LoadFault},
+    load,
     maps::MapStore,
-    plugin::{self, PluginInfo},
+    plugin::{PluginInfo, PluginSpec},
     runtime::Runtime,
 };
 
@@ -55,10 +56,10 @@ impl Inspection {
             random: true,
             maps: Vec::new(),
         };
-        let (info, asks) = plugin::interrogate(
+        let (info, asks) = load::interrogate(
             runtime,
             Arc::clone(&component),
-            &plugin::PluginSpec {
+            &PluginSpec {
                 name,
                 // As if it were one of Weir's own, which may import maps without being granted one.
                 source: PluginSource::Bundled(String::new()),

@@ -20,6 +20,7 @@ mod exports;
 mod imports;
 mod inspect;
 mod instance;
+mod load;
 mod log_gate;
 pub mod maps;
 mod needs;
