@@ -16,20 +16,14 @@ use crate::net::{Listener, ListenerId};
 const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// Accepts clients of `listener` until `stop` is told, and then those who are already waiting.
+///
+/// A client is accepted before there is a place for it: a place that was held ready for whoever comes next
+/// would be missing elsewhere, and under a low limit the clients of one worker would wait for ever for a
+/// place that another worker holds and nobody uses. So each loop takes at most one client out of the kernel's
+/// backlog early; it isn't read from before it has its places.
 pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop: Rc<Notify>) {
     let mut warned = false;
     loop {
-        let Some(gate) = frontend_gate(&worker, id) else {
-            // A new generation has taken the frontend away and is about to say so.
-            stop.notified().await;
-            return;
-        };
-        let places = async { [worker.process.connections.admit().await, gate.admit().await] };
-        let admissions = tokio::select! {
-            biased;
-            admissions = places => admissions,
-            () = stop.notified() => return,
-        };
         let arrived = tokio::select! {
             biased;
             arrived = listener.accept() => arrived,
@@ -38,14 +32,21 @@ pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop
         match arrived {
             Ok((stream, peer)) => {
                 warned = false;
-                count(&worker, id);
                 let arrival = Arrival {
                     stream,
                     peer,
                     listener: id,
-                    admissions,
+                    open: worker.open_connection(),
                 };
-                spawn_local(connection::serve(Rc::clone(&worker), arrival));
+                let mut admitted = Box::pin(admit(Rc::clone(&worker), arrival));
+                tokio::select! {
+                    biased;
+                    () = &mut admitted => {}
+                    () = stop.notified() => {
+                        spawn_local(admitted);
+                        return;
+                    }
+                }
             }
             Err(error) if is_the_clients(&error) => {
                 debug!(%error, "a client left before it was accepted");
@@ -59,6 +60,17 @@ pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop
             }
         }
     }
+}
+
+/// Waits for a place under the limits of the process and of the frontend, and begins to serve.
+async fn admit(worker: Rc<Worker>, arrival: Arrival) {
+    let Some(gate) = frontend_gate(&worker, arrival.listener) else {
+        // A new generation has taken the frontend away.
+        return;
+    };
+    let places = [worker.process.connections.admit().await, gate.admit().await];
+    count(&worker, arrival.listener);
+    spawn_local(connection::serve(Rc::clone(&worker), arrival, places));
 }
 
 fn count(worker: &Worker, listener: ListenerId) {

@@ -13,30 +13,30 @@ use super::{
     gate::Admission,
     generation::LocalGeneration,
     record::Record,
-    worker::Worker,
+    worker::{OpenConnection, Worker},
 };
 use crate::net::{ListenerId, PeerAddress, Stream};
 
-/// A client that was let in.
+/// A client that was accepted.
 #[derive(Debug)]
 pub struct Arrival {
     pub stream: Stream,
     pub peer: PeerAddress,
     pub listener: ListenerId,
-    /// Its places under the limits of the process and of the frontend.
-    pub admissions: [Admission; 2],
+    /// Lets a worker that drains wait for this client too.
+    pub open: OpenConnection,
 }
 
-/// Serves a client until its connection ends.
-pub async fn serve(worker: Rc<Worker>, arrival: Arrival) {
+/// Serves a client until its connection ends. `admissions` are its places under the limits of the process and
+/// of the frontend.
+pub async fn serve(worker: Rc<Worker>, arrival: Arrival, admissions: [Admission; 2]) {
     let Arrival {
         stream,
         peer,
         listener,
-        admissions,
+        open: _open,
     } = arrival;
     let ends = Ends::new(peer, stream.local_address());
-    let _open = worker.open_connection();
     let mut client = Client::new(Rc::clone(&worker), stream, ends, listener);
     let next = converse(&worker, &mut client).await;
     match next {
