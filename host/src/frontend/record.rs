@@ -94,6 +94,8 @@ impl Record {
             (true, false) => b'D',
             (false, _) => b'I',
         };
+        // Unless the answer will say otherwise.
+        self.termination[3] = b'N';
     }
 
     /// Persistence was told where the client went.
@@ -180,6 +182,8 @@ impl Record {
         self.bytes_out = bytes;
         let (code, verdict) = match answer {
             Answer::Reply(_) => (b"LR", "reply"),
+            // A question to the client rather than a refusal, as HAProxy's `http-request auth` has it.
+            Answer::Denied(401 | 407) => (b"LR", "deny"),
             Answer::Denied(_) => (b"PR", "deny"),
             // Said by the error.
             Answer::Failed(_) => return,
