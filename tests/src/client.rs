@@ -1,11 +1,15 @@
 //! A client that sends exactly the bytes it is given.
 
-use std::{fmt, io, net::SocketAddr, path::Path};
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
-    net::{TcpStream, UnixStream},
+    net::{TcpSocket, TcpStream, UnixStream},
 };
 
 use crate::{
@@ -31,7 +35,23 @@ impl Client {
     }
 
     pub async fn try_connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = within("connecting", TcpStream::connect(address)).await?;
+        Self::over(within("connecting", TcpStream::connect(address)).await?)
+    }
+
+    /// A client that has this address of its own, for what goes by clients' addresses: all of 127.0.0.0/8
+    /// is at hand. Panics if nobody listens there.
+    pub async fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Self {
+        let connecting = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((source, 0).into())?;
+            Self::over(socket.connect(address).await?)
+        };
+        within("connecting", connecting)
+            .await
+            .unwrap_or_else(|error| panic!("cannot connect to {address} from {source}: {error}"))
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let local = stream.local_addr().ok();
         Ok(Self {

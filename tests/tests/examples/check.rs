@@ -1,0 +1,67 @@
+//! What holds for all examples.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use weir_tests::{Weir, component, repository};
+
+fn folders() -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository().join("examples")).expect("there are examples");
+    let paths = entries.map(|entry| entry.expect("the folder stays readable").path());
+    paths.filter(|path| path.is_dir()).collect()
+}
+
+fn configs_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("an example can be read");
+    let paths = entries.map(|entry| entry.expect("the folder stays readable").path());
+    paths
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_configuration_passes_weir_check_without_a_warning() {
+    // Where the custom plugin lies, seen from its folder.
+    let (built_at, built) = (
+        "../../target/guests/examples/nearest-first.wasm",
+        component("nearest-first"),
+    );
+    for folder in folders() {
+        for file in configs_in(&folder) {
+            let config = fs::read_to_string(&file).expect("an example can be read");
+            let config = config.replace(built_at, &built.display().to_string());
+            let outcome = Weir::builder().copy_of(&folder).check(&config).await;
+            let said = format!("{}: {}{}", file.display(), outcome.stdout, outcome.stderr);
+            assert!(outcome.status.success(), "{said}");
+            assert!(!said.contains("warning"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn every_folder_has_a_configuration_and_a_page_that_shows_how_to_run_it() {
+    for folder in folders() {
+        assert!(folder.join("weir.toml").exists(), "{}", folder.display());
+        let page = fs::read_to_string(folder.join("README.md")).unwrap_or_default();
+        assert!(
+            page.contains("weir run -c weir.toml"),
+            "{}",
+            folder.display()
+        );
+    }
+}
+
+#[test]
+fn the_front_page_names_every_folder() {
+    let page = fs::read_to_string(repository().join("examples/README.md")).unwrap_or_default();
+    for folder in folders() {
+        let name = folder.file_name().expect("a folder has a name");
+        let link = format!("]({}/)", name.to_string_lossy());
+        assert!(page.contains(&link), "no {link}");
+    }
+}

@@ -1,0 +1,16 @@
+//! Every folder under `examples/`, started from the very files that people copy; only addresses, and
+//! intervals that tests would have to wait for, are replaced. What is asserted is what HAProxy 2.6 does
+//! with the configuration that an example mirrors.
+
+mod check;
+mod custom_plugin;
+mod deluxe_customers;
+mod hashing;
+mod least_conn;
+mod random_draws;
+mod remote_by_path;
+mod set_up;
+mod static_dynamic;
+mod sticky_cookie;
+mod syslog_admin;
+mod three_apps;

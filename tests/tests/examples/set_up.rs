@@ -1,0 +1,86 @@
+//! An example on its way to being started.
+
+use std::{fmt::Display, fs};
+
+use weir_tests::{Origin, Weir, WeirBuilder, repository};
+
+/// The proxy's answer when no server is left, byte for byte.
+pub const NO_SERVER_PAGE: &str = "<html><body><h1>503 Service Unavailable</h1>\n\
+    No server is available to handle this request.\n</body></html>\n";
+
+/// A configuration file of an example, with what lies beside it.
+pub struct Example {
+    config: String,
+    builder: WeirBuilder,
+}
+
+impl Example {
+    /// The `weir.toml` of a folder.
+    pub fn named(folder: &str) -> Self {
+        Self::file(folder, "weir.toml")
+    }
+
+    pub fn file(folder: &str, name: &str) -> Self {
+        let folder = repository().join("examples").join(folder);
+        let file = folder.join(name);
+        let config = fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
+        Self {
+            config,
+            builder: Weir::builder().copy_of(folder),
+        }
+    }
+
+    /// Puts another value wherever `"value"` stands. Panics if it stands nowhere.
+    #[track_caller]
+    pub fn with(mut self, value: &str, instead: impl Display) -> Self {
+        let quoted = format!("\"{value}\"");
+        assert!(
+            self.config.contains(&quoted),
+            "there is no {quoted} in\n{}",
+            self.config
+        );
+        self.config = self.config.replace(&quoted, &format!("\"{instead}\""));
+        self
+    }
+
+    /// Listens on a port of the system's choice instead of `bind`.
+    #[track_caller]
+    pub fn listening(self, bind: &str) -> Self {
+        self.with(bind, "127.0.0.1:0")
+    }
+
+    /// Uses these servers instead of those at the addresses.
+    #[track_caller]
+    pub fn with_servers(self, addresses: &[&str], origins: &[Origin]) -> Self {
+        assert_eq!(addresses.len(), origins.len());
+        let pairs = addresses.iter().zip(origins);
+        pairs.fold(self, |example, (address, origin)| {
+            example.with(address, origin.address())
+        })
+    }
+
+    pub async fn start(self) -> Weir {
+        self.builder.start(&self.config).await
+    }
+}
+
+/// Servers of these names.
+pub async fn origins<const N: usize>(names: [&str; N]) -> [Origin; N] {
+    let mut started = Vec::with_capacity(N);
+    for name in names {
+        started.push(Origin::start(name).await);
+    }
+    started
+        .try_into()
+        .unwrap_or_else(|_| unreachable!("there are as many origins as names"))
+}
+
+/// The names of the servers that `count` requests reach, one after the other, each on a connection of its own.
+pub async fn reached(weir: &Weir, count: usize) -> Vec<String> {
+    let mut names = Vec::with_capacity(count);
+    for _ in 0..count {
+        names.push(weir.get("/").await.origin().to_owned());
+    }
+    names
+}
