@@ -92,11 +92,20 @@ impl Client {
         self.deadline.set(Instant::now(), limit);
         let generation = self.worker.current().shared.number;
         poll_fn(|cx| {
-            if self.stream.poll_readable(cx).is_ready() {
+            // A new connection is only said to be readable; one that was read from is known to be.
+            let readable = match self.requests {
+                0 => self.stream.poll_arrived(cx),
+                _ => self.stream.poll_readable(cx),
+            };
+            if readable.is_ready() {
                 return Poll::Ready(Awaited::Readable);
             }
             if self.worker.process.is_draining() || self.is_orphaned(generation) {
-                return Poll::Ready(Awaited::Leaving);
+                // A request that has arrived but was not announced yet is still served.
+                return Poll::Ready(match self.stream.is_quiet() {
+                    true => Awaited::Leaving,
+                    false => Awaited::Readable,
+                });
             }
             if let Some(ticket) = &self.ticket {
                 self.worker.set_idle_waker(ticket, cx.waker());

@@ -3,13 +3,15 @@
 use std::{
     io,
     net::SocketAddr,
+    os::fd::AsFd,
     path::Path,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use rustix::net::{RecvFlags, recv};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
@@ -75,11 +77,29 @@ impl Stream {
         Ok(Self::Unix(UnixStream::connect(path).await?))
     }
 
-    /// Ready when a read would not block. Consumes nothing.
+    /// Ready when a read would probably not block: of a new connection that is assumed until the first
+    /// read. Consumes nothing.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
+    /// Ready once something has arrived, be it the end, and that is certain. Costs a system call where
+    /// [`poll_readable`](Self::poll_readable) costs none. Consumes nothing.
+    pub fn poll_arrived(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_readable(cx))?;
+            let looked = match self {
+                Self::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(stream)),
+                Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream)),
+            };
+            match looked {
+                // The assumption is dropped with that, so the next look waits for an event.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                looked => return Poll::Ready(looked),
+            }
         }
     }
 
@@ -120,16 +140,17 @@ impl Stream {
         }
     }
 
-    /// Asks the socket itself whether it is still open and silent, which costs a system call.
+    /// Asks the socket itself whether it is still open and silent, which costs a system call and
+    /// consumes nothing.
     ///
     /// False when the other side has closed, or has sent something that nobody asked for.
     pub fn is_quiet(&self) -> bool {
-        let mut byte = [0];
-        let result = match self {
-            Self::Tcp(stream) => stream.try_read(&mut byte),
-            Self::Unix(stream) => stream.try_read(&mut byte),
+        // Not `try_read`: that one trusts the events already delivered and asks nobody.
+        let looked = match self {
+            Self::Tcp(stream) => peek(stream),
+            Self::Unix(stream) => peek(stream),
         };
-        matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// As [`is_quiet`](Self::is_quiet), but goes by the events already delivered, which costs nothing
@@ -152,5 +173,49 @@ impl Stream {
             Self::Tcp(stream) => stream.local_addr().ok(),
             Self::Unix(_) => None,
         }
+    }
+}
+
+/// Succeeds if there is something to read or the connection has ended; nothing is taken.
+fn peek(socket: impl AsFd) -> io::Result<()> {
+    let mut byte = [0];
+    recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
+
+    use super::*;
+
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (near, _) = listener.accept().await.unwrap();
+        (Stream::Tcp(near), far)
+    }
+
+    #[tokio::test]
+    async fn nothing_has_arrived_on_a_new_connection_until_it_has() {
+        let (near, mut far) = pair().await;
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(near.poll_arrived(&mut cx).is_pending());
+        assert!(near.is_quiet());
+        far.write_all(b"x").await.unwrap();
+        poll_fn(|cx| near.poll_arrived(cx)).await.unwrap();
+        assert!(!near.is_quiet());
+    }
+
+    #[tokio::test]
+    async fn the_end_arrives_too() {
+        let (near, far) = pair().await;
+        drop(far);
+        poll_fn(|cx| near.poll_arrived(cx)).await.unwrap();
+        assert!(!near.is_quiet());
     }
 }
