@@ -306,13 +306,11 @@ impl<'a> Exchange<'a> {
         Upload::new(out, self.head.framing(), body)
     }
 
-    /// Whether the client asks to leave HTTP/1. Leaving for HTTP/2 in clear text is not offered.
+    /// Whether the client asks to leave HTTP/1. Leaving for HTTP/2 in clear text is not offered: whatever is
+    /// asked for inside such a tunnel would get past the filters.
     fn wants_upgrade(&self) -> bool {
-        matches!(self.head.framing(), Framing::None | Framing::Length(0))
-            && self
-                .head
-                .upgrade()
-                .is_some_and(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+        let mut protocols = self.head.upgrades().peekable();
+        self.is_bodiless() && protocols.peek().is_some() && !protocols.any(is_http)
     }
 
     /// Whether sending the request a second time does no harm (RFC 9110 §9.2.2).
@@ -321,6 +319,11 @@ impl<'a> Exchange<'a> {
             self.head.method(),
             "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"
         )
+    }
+
+    /// Whether no body belongs to the request.
+    pub(super) fn is_bodiless(&self) -> bool {
+        matches!(self.head.framing(), Framing::None | Framing::Length(0))
     }
 
     fn observe(
@@ -541,10 +544,17 @@ impl<'a> Exchange<'a> {
             return Next::Close;
         };
         // Where a body was to come, nobody knows how much of it is still on its way.
-        let bodiless = matches!(self.head.framing(), Framing::None | Framing::Length(0));
-        let keep = bodiless && self.may_keep_client();
+        let keep = self.is_bodiless() && self.may_keep_client();
         self.answer(Answer::Failed(status), keep).await
     }
+}
+
+/// Whether a protocol named by `Upgrade` is a version of HTTP.
+fn is_http(protocol: &[u8]) -> bool {
+    let name = protocol.split(|byte| *byte == b'/').next();
+    [&b"h2c"[..], b"h2", b"http"]
+        .iter()
+        .any(|http| name.is_some_and(|name| name.eq_ignore_ascii_case(http)))
 }
 
 /// Counts an exchange as long as it is in a backend.

@@ -11,7 +11,7 @@ use super::{
     host,
     known::Known,
     scan::{BadExtent, Extent, HeadLimits, Progress, Read, Shape, scan},
-    syntax::{is_target, is_target_byte, is_token, is_token_byte, shown},
+    syntax::{is_target, is_target_byte, is_token, is_token_byte, shown, trim},
 };
 
 /// The longest method that is passed on; the longest registered one has 17 bytes.
@@ -142,12 +142,15 @@ impl RequestHead {
         self.expects_continue
     }
 
-    /// The protocols that the client would change to. `None` if it did not ask properly: HTTP/1.1,
-    /// `Connection: upgrade` and no body.
-    pub fn upgrade(&self) -> Option<&[u8]> {
-        self.wants_upgrade
-            .then(|| self.fields.known(Known::Upgrade))
-            .flatten()
+    /// The protocols that the client would change to, over all lists. None if it did not ask properly:
+    /// HTTP/1.1, `Connection: upgrade` and no body.
+    pub fn upgrades(&self) -> impl Iterator<Item = &[u8]> {
+        let lists = self.fields.all_known(Known::Upgrade);
+        lists
+            .filter(|_| self.wants_upgrade)
+            .flat_map(|list| list.split(|&b| b == b','))
+            .map(trim)
+            .filter(|protocol| !protocol.is_empty())
     }
 
     /// Bytes of the input that were the head, with an empty line before it.
