@@ -242,8 +242,9 @@ impl Exchange<'_> {
         let key = (server.state.key(), port);
         if freshness == Freshness::Any {
             while let Some(stream) = self.worker.pool.take(key) {
-                // What cannot be repeated is worth a system call to be sure of the connection.
-                if self.may_repeat() || stream.is_quiet() {
+                // What may not be sent a second time is worth a system call to be sure of the connection.
+                let again = self.may_repeat() && self.is_bodiless();
+                if again || stream.is_quiet() {
                     return Ok((stream, key, true));
                 }
             }

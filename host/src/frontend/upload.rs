@@ -60,9 +60,10 @@ impl Upload {
         self.ended && self.plain == 0 && self.sent == self.out.len()
     }
 
-    /// Whether all of the request is still here, and there is no body that could arrive twice.
+    /// Whether all of the request is still here or yet to come, so that nothing of its body could arrive
+    /// twice.
     pub fn is_repeatable(&self) -> bool {
-        self.ended && !self.body_begun
+        !self.body_begun
     }
 
     /// Starts over with another server. Only for a request that is repeatable.
@@ -96,8 +97,8 @@ impl Upload {
                 }
                 continue;
             }
-            if !self.ended {
-                // Else it is kept: the whole request may have to be sent again.
+            if self.body_begun {
+                // Until then the head is kept, since the request may have to be sent again.
                 self.out.clear();
                 self.sent = 0;
             }
