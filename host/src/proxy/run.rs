@@ -409,6 +409,8 @@ impl Proxy {
     async fn drain(mut self) {
         self.process.drain();
         self.checks.stop();
+        // Its descriptors would keep the ports open, and clients would wait there for nobody.
+        self.workshop = None;
         for worker in &self.workers {
             worker.send(Command::Drain);
         }

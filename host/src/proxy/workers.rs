@@ -9,7 +9,7 @@ use tokio::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot,
     },
-    task::{JoinHandle, LocalSet, spawn_local},
+    task::{JoinHandle, LocalSet, spawn_local, yield_now},
     time::{Instant, MissedTickBehavior, interval},
 };
 use tracing::{error, warn};
@@ -103,8 +103,12 @@ async fn work(start: Start, mut inbox: UnboundedReceiver<Command>) {
                 listen,
                 ignore,
             } => {
+                let leaving = !ignore.is_empty();
                 for id in ignore {
                     accepting.ignore(id).await;
+                }
+                if leaving {
+                    begin_what_was_sent().await;
                 }
                 worker.swap(*generation);
                 accepting.listen(&worker, listen);
@@ -155,6 +159,15 @@ impl Accepting {
         for id in all {
             self.ignore(id).await;
         }
+    }
+}
+
+/// Lets those who were taken in last begin with the requests that they have already sent, as the coming
+/// generation doesn't know their frontend any more.
+async fn begin_what_was_sent() {
+    // Once to have the event loop see what has arrived, and once to have the connections told.
+    for _ in 0..2 {
+        yield_now().await;
     }
 }
 
