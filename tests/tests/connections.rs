@@ -1,5 +1,6 @@
 //! How many clients are let in.
 
+use tokio::task::JoinSet;
 use weir_tests::{Origin, Weir, fill};
 
 async fn start(origin: &Origin, max_connections: usize) -> Weir {
@@ -36,19 +37,18 @@ async fn who_comes_while_the_proxy_is_full_waits_and_is_served() {
     let weir = start(&origin, 1).await;
     let mut first = weir.client().await;
     assert_eq!(first.get("/first").await.status(), 200);
-    let mut others = Vec::new();
+    let mut others = JoinSet::new();
     for number in 0..8 {
         let mut client = weir.client().await;
-        let request = format!("GET /{number} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        client.send(request).await;
-        others.push(client);
+        client
+            .send(format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .await;
+        others.spawn(async move { client.response().await.status() });
     }
     assert_eq!(first.get("/still").await.status(), 200);
     assert_eq!(origin.requests().len(), 2, "nobody else was let in");
     drop(first);
-    for mut client in others {
-        assert_eq!(client.response().await.status(), 200);
-    }
+    assert_eq!(others.join_all().await, [200; 8]);
 }
 
 #[tokio::test]

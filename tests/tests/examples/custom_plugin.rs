@@ -6,14 +6,17 @@ use weir_tests::{Answer, Origin, Weir, component, eventually};
 
 use crate::set_up::{Example, origins, reached};
 
+fn example() -> Example {
+    Example::named("custom-plugin").with(
+        "../../target/guests/examples/nearest-first.wasm",
+        component("nearest-first").display(),
+    )
+}
+
 async fn start() -> (Weir, [Origin; 3]) {
     let servers = origins(["north-1", "north-2", "south-1"]).await;
-    let weir = Example::named("custom-plugin")
+    let weir = example()
         .listening("*:8080")
-        .with(
-            "../../target/guests/examples/nearest-first.wasm",
-            component("nearest-first").display(),
-        )
         .with("2s", "500ms")
         .with_servers(
             &["127.0.0.1:5001", "127.0.0.1:5002", "127.0.0.1:5003"],
@@ -62,4 +65,20 @@ async fn the_other_site_takes_over_while_the_own_is_down() {
     weir.stdout_line("Server apps/north-1 is DOWN").await;
     weir.stdout_line("Server apps/north-2 is DOWN").await;
     assert_eq!(reached(&weir, 2).await, ["south-1", "south-1"]);
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_plugins_config_is_pointed_at() {
+    let checked = example().changed("busy_at", "bussy_at").check().await;
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(
+        checked.stderr.contains("weir.toml:23:"),
+        "{}",
+        checked.stderr
+    );
+    assert!(
+        checked.stderr.contains("'bussy_at' was unexpected"),
+        "{}",
+        checked.stderr
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, fs};
 
-use weir_tests::{Origin, Weir, WeirBuilder, repository};
+use weir_tests::{Exited, Origin, Weir, WeirBuilder, repository};
 
 /// The proxy's answer when no server is left, byte for byte.
 pub const NO_SERVER_PAGE: &str = "<html><body><h1>503 Service Unavailable</h1>\n\
@@ -58,6 +58,18 @@ impl Example {
         pairs.fold(self, |example, (address, origin)| {
             example.with(address, origin.address())
         })
+    }
+
+    /// Replaces a piece of the text, to make a mistake, say. Panics if it isn't there.
+    #[track_caller]
+    pub fn changed(mut self, text: &str, instead: &str) -> Self {
+        assert!(self.config.contains(text), "no {text} in\n{}", self.config);
+        self.config = self.config.replace(text, instead);
+        self
+    }
+
+    pub async fn check(self) -> Exited {
+        self.builder.check(&self.config).await
     }
 
     pub async fn start(self) -> Weir {

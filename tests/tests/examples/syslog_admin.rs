@@ -1,10 +1,11 @@
 //! `examples/syslog-admin`
 
-use std::sync::Mutex;
+use std::{fs, os::unix::fs::MetadataExt, sync::Mutex};
 
 use regex::Regex;
+use serde_json::Value;
 use tokio::net::UnixDatagram;
-use weir_tests::{Origin, Weir, eventually};
+use weir_tests::{Client, Origin, Weir, eventually};
 
 use crate::set_up::{Example, origins, reached};
 
@@ -121,6 +122,27 @@ async fn alarms_go_to_both_facilities_and_requests_only_to_local0() {
         .filter(|line| line.contains("HTTP/1.1"))
         .collect();
     assert!(requests.is_empty(), "{requests:?}");
+}
+
+#[tokio::test]
+async fn the_admin_socket_tells_how_servers_are_and_only_the_owner_may_ask() {
+    let syslog = Syslog::start();
+    let (weir, [mut app1, _app2, _app3]) = start(&syslog).await;
+    app1.stop().await;
+    syslog.line(&["Server http_back/app1 is DOWN"]).await;
+    let socket = syslog.folder.path().join("admin.sock");
+    let mut admin = Client::connect_unix(&socket)
+        .await
+        .expect("the socket is there");
+    let status: Value = serde_json::from_slice(admin.get("/status").await.body()).expect("JSON");
+    let servers = &status["backends"][0]["servers"];
+    for (position, name, up) in [(0, "app1", false), (1, "app2", true), (2, "app3", true)] {
+        let server = &servers[position];
+        assert_eq!((&server["name"], &server["up"]), (&name.into(), &up.into()));
+    }
+    let mode = fs::metadata(&socket).expect("the socket is there").mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+    drop(weir);
 }
 
 #[tokio::test]
