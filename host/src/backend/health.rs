@@ -222,13 +222,15 @@ async fn ask(
         .expect("the config reader has checked method, path and host");
     let answer = sender.send_request(request);
     tokio::pin!(answer, connection);
-    loop {
-        tokio::select! {
-            answer = &mut answer => return Ok(answer?.status().as_u16()),
-            // The connection must be driven for the answer to come; its end alone is no answer.
-            result = &mut connection => { result?; return Ok(answer.await?.status().as_u16()); }
+    let answer = tokio::select! {
+        answer = &mut answer => answer?,
+        // The connection must be driven for the answer to come; its end alone is no answer.
+        ended = &mut connection => {
+            ended?;
+            answer.await?
         }
-    }
+    };
+    Ok(answer.status().as_u16())
 }
 
 #[cfg(test)]

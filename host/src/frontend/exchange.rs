@@ -121,8 +121,8 @@ impl<'a> Exchange<'a> {
         let chosen = match self.ask_filters(&generation, frontend)? {
             Routed::Backend(chosen) => chosen,
             Routed::Answer(answer) => {
-                let keep = self.skip_body(&mut body) && self.may_keep_client();
-                return Ok(self.answer(answer, keep).await);
+                let whole = self.skip_body(&mut body);
+                return Ok(self.answer(answer, whole).await);
             }
         };
         self.backend = Some(chosen);
@@ -426,7 +426,7 @@ impl<'a> Exchange<'a> {
         let Some(failure) = relayed.failed else {
             return Ok(match keep && sent {
                 true => Next::KeepAlive,
-                false => Next::Linger,
+                false => self.close(sent),
             });
         };
         let error = match failure {
@@ -479,6 +479,15 @@ impl<'a> Exchange<'a> {
         Next::Close
     }
 
+    /// How to close after an answer. A client that has more on its way would see a reset, perhaps before
+    /// it saw the answer.
+    fn close(&self, whole: bool) -> Next {
+        match whole && !self.client.has_pipelined() {
+            true => Next::Close,
+            false => Next::Linger,
+        }
+    }
+
     /// Whether the client's connection may go on after this exchange.
     fn may_keep_client(&self) -> bool {
         self.head.persistent() && !self.worker.process.is_draining()
@@ -493,7 +502,10 @@ impl<'a> Exchange<'a> {
     }
 
     /// Sends an answer of the proxy's own in place of a server's.
-    async fn answer(&mut self, answer: Answer, keep: bool) -> Next {
+    ///
+    /// `whole` says that the request was read to its end.
+    async fn answer(&mut self, answer: Answer, whole: bool) -> Next {
+        let keep = whole && self.may_keep_client();
         let generation = Rc::clone(&self.generation);
         let frontend = &generation.shared.frontends[self.frontend];
         let backend = self.backend.map(|index| &generation.shared.backends[index]);
@@ -513,7 +525,7 @@ impl<'a> Exchange<'a> {
         self.worker.give_response_head(head);
         match sent {
             Ok(()) if keep => Next::KeepAlive,
-            Ok(()) => Next::Linger,
+            Ok(()) => self.close(whole),
             Err(SendError::Gone | SendError::TimedOut) => Next::Close,
         }
     }
@@ -544,8 +556,7 @@ impl<'a> Exchange<'a> {
             return Next::Close;
         };
         // Where a body was to come, nobody knows how much of it is still on its way.
-        let keep = self.is_bodiless() && self.may_keep_client();
-        self.answer(Answer::Failed(status), keep).await
+        self.answer(Answer::Failed(status), self.is_bodiless()).await
     }
 }
 
