@@ -180,7 +180,18 @@ fn read_server(
         .and_then(|node| node.small(1..=10_000_000));
     let persistence_key = read_persistence_key(&mut fields, name.as_deref(), taken);
     let check = match fields.get("check") {
-        Some(node) => read_check(&node, "check", backend_check),
+        Some(node) => {
+            let check = read_check(&node, "check", backend_check);
+            if check.is_some() && matches!(address, Some(Address::ClientPort(_))) {
+                node.wrong(
+                    "needs a port to ask at, and this server has none of its own",
+                    "write one after the address, or `check = false`",
+                );
+            }
+            check
+        }
+        // The backend's check is for the servers that can be asked.
+        None if matches!(address, Some(Address::ClientPort(_))) => None,
         None => backend_check.cloned(),
     };
     fields.finish(&[

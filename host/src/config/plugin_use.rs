@@ -51,8 +51,7 @@ pub(super) fn read_short_or_table(
         );
         return None;
     }
-    const NO_CHOICE: &str =
-        "only filters have this choice; here a failing plugin means 503 for the request";
+    const NO_CHOICE: &str = "only filters have this choice; a failing balancer means 503, failing persistence no stickiness";
     read_plugin(
         node.fields(section)?,
         example,

@@ -157,7 +157,7 @@ pub(super) fn plugin_limits(fields: &mut Fields<'_>, base: &PluginDefaults) -> P
             .unwrap_or(base.deadline),
         memory: fields
             .get("memory")
-            .and_then(|node| node.size(64 << 10..=4 << 30))
+            .and_then(|node| node.size(64 << 10..=1 << 30))
             .and_then(|bytes| usize::try_from(bytes).ok())
             .unwrap_or(base.memory),
     }
@@ -227,7 +227,7 @@ pub(super) fn read_limits(parent: &mut Fields<'_>, section: &'static str, base: 
     let limits = Limits {
         header_bytes: fields
             .get("header_bytes")
-            .and_then(|node| bytes(node, 1 << 20))
+            .and_then(|node| bytes(node, 128 << 10))
             .unwrap_or(base.header_bytes),
         header_count: fields
             .get("header_count")
@@ -235,7 +235,7 @@ pub(super) fn read_limits(parent: &mut Fields<'_>, section: &'static str, base: 
             .unwrap_or(base.header_count),
         uri_length: fields
             .get("uri_length")
-            .and_then(|node| bytes(node, 1 << 20))
+            .and_then(|node| bytes(node, 128 << 10))
             .unwrap_or(base.uri_length),
         body: match fields.get("body") {
             Some(node) => read_body_limit(&node),

@@ -10,7 +10,7 @@ use crate::{
         request::{BadEdit as BadRequestEdit, RequestHead},
         response::{BadStatus, ResponseHead},
     },
-    model::{Edit, Reply, Verdict},
+    model::{Edit, Header, Reply, Verdict},
 };
 
 /// The most variables and bytes of variables that plugins may set on one exchange.
@@ -84,10 +84,7 @@ pub fn apply_request(
             Edit::SetQuery(query) => head.set_query(query)?,
             Edit::SetMethod(method) => head.set_method(method)?,
             Edit::SetVar(var) => {
-                if vars.len() >= VARS || vars.bytes() + var.value.len() > VAR_BYTES {
-                    return Err(BadEdit::TooManyVars);
-                }
-                vars.set(var.clone());
+                set_var(vars, var)?;
             }
             Edit::SetStatus(_) => return Err(BadEdit::Misplaced { edit: "set-status" }),
         }
@@ -132,11 +129,19 @@ fn apply_one(head: &mut ResponseHead, vars: &mut Vars, edit: &Edit) -> Result<()
             cookies::change_set_cookies(fields, &cookie.name, cookie.value.as_bytes())?;
         }
         Edit::SetStatus(status) => head.set_status(*status)?,
-        Edit::SetVar(var) => vars.set(var.clone()),
+        Edit::SetVar(var) => set_var(vars, var)?,
         Edit::SetPath(_) => return Err(BadEdit::Misplaced { edit: "set-path" }),
         Edit::SetQuery(_) => return Err(BadEdit::Misplaced { edit: "set-query" }),
         Edit::SetMethod(_) => return Err(BadEdit::Misplaced { edit: "set-method" }),
     }
+    Ok(())
+}
+
+fn set_var(vars: &mut Vars, var: &Header) -> Result<(), BadEdit> {
+    if vars.len() >= VARS || vars.bytes() + var.name.len() + var.value.len() > VAR_BYTES {
+        return Err(BadEdit::TooManyVars);
+    }
+    vars.set(var.clone());
     Ok(())
 }
 

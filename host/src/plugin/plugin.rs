@@ -1,6 +1,6 @@
 //! A plugin as one place in weir.toml uses it, once it is loaded. Instances are made from it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use wasmtime::component::InstancePre;
 
@@ -52,7 +52,11 @@ impl<'a> PluginSpec<'a> {
     ) -> Self {
         let name = match &used.source {
             PluginSource::Bundled(name) => PluginName::new(name),
-            PluginSource::File(path) => PluginName::new(&path.display().to_string()),
+            PluginSource::File(path) => {
+                // Without the `./` that a config's own folder was joined with.
+                let path: PathBuf = path.components().collect();
+                PluginName::new(&path.display().to_string())
+            }
         };
         Self {
             name,

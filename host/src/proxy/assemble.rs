@@ -196,8 +196,8 @@ impl Loader<'_> {
             })
             .collect();
         let most = config.max_connections.unwrap_or(usize::MAX);
+        // A gate that is there already keeps its limit until the generation serves.
         let gate = self.builder.registry.gate(&config.name, most);
-        gate.set_most(most);
         Some(Frontend {
             name: config.name.clone(),
             filters: filters.into_iter().collect::<Option<_>>()?,

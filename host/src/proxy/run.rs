@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use super::{
     admin::{self, Admin, ReloadWish},
-    assemble::{BuildError, BuildErrors, Builder, Built},
+    assemble::{BuildError, BuildErrors, Builder, Built, with_cause},
     checks::Checks,
     listeners::Listeners,
     watch::Watcher,
@@ -113,6 +113,9 @@ struct Proxy {
     watcher: Option<Watcher>,
     admin: Rc<Admin>,
     reloads: mpsc::UnboundedReceiver<ReloadWish>,
+    signals: Signals,
+    /// The signal that ends it all, once it came.
+    stopping: Option<&'static str>,
 }
 
 /// What building needs, together so that it can be lent to another thread.
@@ -138,6 +141,9 @@ enum Wish {
 enum ReloadError {
     Config(ConfigErrors),
     Build(BuildErrors),
+    Log(LogError),
+    /// The proxy was told to stop meanwhile.
+    Stopping,
 }
 
 impl fmt::Display for ReloadError {
@@ -145,6 +151,8 @@ impl fmt::Display for ReloadError {
         match self {
             Self::Config(errors) => errors.fmt(f),
             Self::Build(errors) => errors.fmt(f),
+            Self::Log(error) => f.write_str(&with_cause(error)),
+            Self::Stopping => f.write_str("the proxy is stopping"),
         }
     }
 }
@@ -238,6 +246,8 @@ impl Proxy {
             watcher,
             admin,
             reloads,
+            signals: Signals::new()?,
+            stopping: None,
         };
         proxy.settle();
         info!(generation = proxy.current.number, workers = count, "ready");
@@ -254,8 +264,11 @@ impl Proxy {
 
     /// Does what it is told until it is told to stop.
     async fn follow(&mut self) -> Result<(), RunError> {
-        let mut signals = Signals::new()?;
         loop {
+            if let Some(signal) = self.stopping {
+                info!(signal, "draining");
+                return Ok(());
+            }
             let changed = async {
                 match &mut self.watcher {
                     Some(watcher) => watcher.changed().await,
@@ -263,7 +276,7 @@ impl Proxy {
                 }
             };
             let wish = tokio::select! {
-                wish = signals.next() => wish,
+                wish = self.signals.next() => wish,
                 files = changed => Wish::FilesChanged(files),
                 Some(tell) = self.reloads.recv() => Wish::Reload {
                     why: "an administrator asked for it".to_owned(),
@@ -280,10 +293,7 @@ impl Proxy {
                 }
                 Wish::FilesChanged(files) => self.files_changed(&files).await,
                 Wish::ReopenLogs => self.log.reopen(),
-                Wish::Stop { signal } => {
-                    info!(signal, "draining");
-                    return Ok(());
-                }
+                Wish::Stop { signal } => self.stopping = Some(signal),
             }
         }
     }
@@ -305,7 +315,7 @@ impl Proxy {
                 match self.maps.reload(&map.name) {
                     Ok(Reload::Changed) => info!(map = map.name, "map loaded again"),
                     Ok(Reload::Same) => {}
-                    Err(error) => error!("map not changed: {}", chain(&error)),
+                    Err(error) => error!("map not changed: {}", with_cause(&error)),
                 }
             }
         }
@@ -327,8 +337,8 @@ impl Proxy {
             }
             Err(error) => {
                 error!(
-                    generation = self.current.number,
-                    "nothing changed, the running generation goes on serving:\n{error}"
+                    "nothing changed, the running generation goes on serving (number {}):\n{error}",
+                    self.current.number
                 );
                 Err(error.to_string())
             }
@@ -337,7 +347,7 @@ impl Proxy {
 
     async fn rebuild(&mut self) -> Result<(), ReloadError> {
         let Some(mut workshop) = self.workshop.take() else {
-            return Ok(());
+            return Err(ReloadError::Stopping);
         };
         let file = self.file.clone();
         let former = Arc::clone(&self.current);
@@ -351,58 +361,74 @@ impl Proxy {
             };
             (workshop, result)
         });
-        let (mut workshop, result) = match building.await {
+        let built = tokio::select! {
+            built = building => built,
+            // Compiling takes its time, and whoever wants the proxy to stop should not wait for it.
+            signal = self.signals.stop() => {
+                self.stopping = Some(signal);
+                return Err(ReloadError::Stopping);
+            }
+        };
+        let (mut workshop, result) = match built {
             Ok(done) => done,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
-        let result = result.map(|(built, locals)| {
-            let Built {
-                config,
-                generation,
-                maps,
-                listeners,
-            } = built;
-            for (index, (worker, local)) in self.workers.iter().zip(locals).enumerate() {
-                let listen = listeners.added.iter().filter_map(|(id, listener)| {
-                    match listener.of_worker(index) {
-                        Ok(socket) => Some((*id, socket)),
-                        Err(error) => {
-                            error!(address = %listener.address, %error, "a worker cannot listen");
-                            None
-                        }
-                    }
-                });
-                worker.send(Command::Swap {
-                    generation: Box::new(local),
-                    listen: listen.collect(),
-                    ignore: listeners.removed.clone(),
-                });
-            }
-            workshop.listeners.adopt(listeners, &config);
-            for warning in &config.warnings {
-                warn!("{warning}");
-            }
-            self.process
-                .connections
-                .set_most(config.process.max_connections);
-            if let Err(error) = self.log.replace(&config.logs) {
-                error!("logs stay where they were: {}", chain(&error));
-            }
-            self.admin.current.replace(Arc::clone(&generation));
-            self.current = generation;
-            if self.config.process.admin != config.process.admin
-                || self.config.process.workers != config.process.workers
-            {
-                warn!("`admin` and `workers` take effect when the proxy is started again");
-            }
-            self.config = config;
-            self.maps = maps;
+        let adopted = result.and_then(|(built, locals)| {
+            // The last thing that can fail.
+            self.log
+                .replace(&built.config.logs)
+                .map_err(ReloadError::Log)?;
+            self.adopt(&mut workshop, built, locals);
+            Ok(())
         });
         self.workshop = Some(workshop);
-        if result.is_ok() {
-            self.settle();
+        adopted
+    }
+
+    /// Lets a new generation serve.
+    fn adopt(&mut self, workshop: &mut Workshop, built: Built, locals: Vec<LocalGeneration>) {
+        let Built {
+            config,
+            generation,
+            maps,
+            listeners,
+        } = built;
+        for (index, (worker, local)) in self.workers.iter().zip(locals).enumerate() {
+            let listen = listeners.added.iter().filter_map(|(id, listener)| {
+                match listener.of_worker(index) {
+                    Ok(socket) => Some((*id, socket)),
+                    Err(error) => {
+                        error!(address = %listener.address, %error, "a worker cannot listen");
+                        None
+                    }
+                }
+            });
+            worker.send(Command::Swap {
+                generation: Box::new(local),
+                listen: listen.collect(),
+                ignore: listeners.removed.clone(),
+            });
         }
-        result
+        workshop.listeners.adopt(listeners, &config);
+        for warning in &config.warnings {
+            warn!("{warning}");
+        }
+        let before = &self.config.process;
+        if before.admin != config.process.admin || before.workers != config.process.workers {
+            warn!("`admin` and `workers` take effect when the proxy is started again");
+        }
+        self.process
+            .connections
+            .set_most(config.process.max_connections);
+        for (config, frontend) in config.frontends.iter().zip(&generation.frontends) {
+            let most = config.max_connections.unwrap_or(usize::MAX);
+            frontend.connections.set_most(most);
+        }
+        self.admin.current.replace(Arc::clone(&generation));
+        self.current = generation;
+        self.config = config;
+        self.maps = maps;
+        self.settle();
     }
 
     /// Takes no more clients and waits for those that are there, up to the configured time.
@@ -482,15 +508,28 @@ impl Signals {
                 tell: None,
             };
         }
+        let hangup = self.hangup.recv();
+        let stops = [&mut self.terminate, &mut self.interrupt, &mut self.user1];
         tokio::select! {
-            _ = self.hangup.recv() => {
+            _ = hangup => {
                 self.reopen = true;
                 Wish::ReopenLogs
             }
-            _ = self.terminate.recv() => Wish::Stop { signal: "SIGTERM" },
-            _ = self.interrupt.recv() => Wish::Stop { signal: "SIGINT" },
-            _ = self.user1.recv() => Wish::Stop { signal: "SIGUSR1" },
+            signal = first(stops) => Wish::Stop { signal },
         }
+    }
+
+    /// Waits for a signal that ends the proxy.
+    async fn stop(&mut self) -> &'static str {
+        first([&mut self.terminate, &mut self.interrupt, &mut self.user1]).await
+    }
+}
+
+async fn first([terminate, interrupt, user1]: [&mut Signal; 3]) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        _ = user1.recv() => "SIGUSR1",
     }
 }
 
@@ -509,8 +548,4 @@ fn seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let nanos = now.map_or(0, |now| now.as_nanos() as u64);
     nanos ^ u64::from(std::process::id()).rotate_right(16)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    super::assemble::with_cause(error)
 }
