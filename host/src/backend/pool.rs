@@ -4,6 +4,7 @@
 use std::{
     cell::RefCell,
     collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
     time::Duration,
 };
 
@@ -17,7 +18,32 @@ pub type PoolKey = (u64, u16);
 /// Idle connections by server. Not shared between threads.
 #[derive(Debug, Default)]
 pub struct Pool {
-    idle: RefCell<HashMap<PoolKey, VecDeque<Idle>>>,
+    idle: RefCell<HashMap<PoolKey, VecDeque<Idle>, BuildHasherDefault<KeyHasher>>>,
+}
+
+/// Keys are counted up by the proxy itself, so nobody can choose them to collide, and one
+/// multiplication spreads them well enough.
+#[derive(Debug, Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u16(&mut self, part: u16) {
+        self.write_u64(u64::from(part));
+    }
+
+    fn write_u64(&mut self, part: u64) {
+        self.0 = (self.0.rotate_left(26) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 #[derive(Debug)]

@@ -33,6 +33,8 @@ pub struct Client {
     pub buffer: Option<Buffer>,
     pub deadline: Deadline,
     pub accepted: Instant,
+    /// When the last exchange ended.
+    pub idle_since: Instant,
     /// Requests whose head was read.
     pub requests: u64,
     progress: Progress,
@@ -73,13 +75,15 @@ pub enum SendError {
 impl Client {
     pub fn new(worker: Rc<Worker>, stream: Stream, ends: Ends, listener: ListenerId) -> Self {
         let ticket = Some(worker.join_idle());
+        let now = Instant::now();
         Self {
             stream,
             ends,
             listener,
             buffer: None,
             deadline: Deadline::new(),
-            accepted: Instant::now(),
+            accepted: now,
+            idle_since: now,
             requests: 0,
             progress: Progress::default(),
             ticket,
@@ -87,9 +91,9 @@ impl Client {
         }
     }
 
-    /// Waits, owning no buffer, until the client sends something or `limit` is over.
-    pub async fn wait_for_request(&mut self, limit: Duration) -> Awaited {
-        self.deadline.set(Instant::now(), limit);
+    /// Waits, owning no buffer, until the client sends something or `limit` since `from` is over.
+    pub async fn wait_for_request(&mut self, from: Instant, limit: Duration) -> Awaited {
+        self.deadline.set(from, limit);
         let generation = self.worker.current().shared.number;
         poll_fn(|cx| {
             // A new connection is only said to be readable; one that was read from is known to be.

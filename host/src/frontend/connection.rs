@@ -65,7 +65,7 @@ async fn converse(worker: &Rc<Worker>, client: &mut Client) -> Next {
             // Waiting must not keep an old generation and its instances alive.
             let limit = limit.to_owned();
             drop(generation);
-            match client.wait_for_request(limit).await {
+            match client.wait_for_request(client.idle_since, limit).await {
                 Awaited::Readable => {}
                 Awaited::TimedOut if first => {
                     return silent(worker, client).await;

@@ -39,6 +39,8 @@ pub struct Conversation<'a> {
     pub buffer: Option<Buffer>,
     progress: Progress,
     limits: Limits,
+    /// When it last made progress, as far as that is known without a look at the clock.
+    since: Instant,
 }
 
 /// How long and how much, while talking.
@@ -83,6 +85,7 @@ impl<'a> Conversation<'a> {
         server: ServerName,
         upload: Upload,
         limits: Limits,
+        since: Instant,
     ) -> Self {
         Self {
             worker,
@@ -94,6 +97,7 @@ impl<'a> Conversation<'a> {
             buffer: None,
             progress: Progress::default(),
             limits,
+            since,
         }
     }
 
@@ -128,6 +132,7 @@ impl<'a> Conversation<'a> {
                             return Ok(());
                         }
                         self.pass_on_interim(client, version).await?;
+                        self.since = Instant::now();
                         continue;
                     }
                 }
@@ -164,6 +169,7 @@ impl<'a> Conversation<'a> {
         let buffers = &self.worker.buffers;
         let mut waits_for = WaitsFor::Server;
         let mut progressed = None;
+        let mut since = self.since;
         poll_fn(|cx| {
             if !self.upload.is_done() && !self.upload_refused {
                 let sent = self.upload.poll(
@@ -197,12 +203,15 @@ impl<'a> Conversation<'a> {
                 Poll::Pending => {}
             }
             if progressed != Some((self.upload.bytes, waits_for)) {
+                if progressed.is_some() {
+                    since = Instant::now();
+                }
                 progressed = Some((self.upload.bytes, waits_for));
                 let limit = match waits_for {
                     WaitsFor::Client => self.limits.client,
                     WaitsFor::Server => self.limits.server,
                 };
-                client.deadline.set(Instant::now(), limit);
+                client.deadline.set(since, limit);
             }
             client.deadline.poll_expired(cx).map(|()| {
                 Err(AskError::Failed(match waits_for {

@@ -5,7 +5,6 @@
 use std::rc::Rc;
 
 use smallvec::SmallVec;
-use tokio::time::Instant;
 
 use super::{
     answer::{self, Answer},
@@ -100,7 +99,7 @@ impl<'a> Exchange<'a> {
             Ok(next) => next,
             Err(error) => self.fail(&error).await,
         };
-        self.record.write(
+        self.client.idle_since = self.record.write(
             self.worker,
             &self.generation.shared,
             self.frontend,
@@ -195,13 +194,12 @@ impl<'a> Exchange<'a> {
         frontend: &Frontend,
         plugin: &LocalPlugin,
     ) -> Result<Decision, Failed> {
-        let now = Instant::now();
-        let decision = policy::on_request(plugin, &self.facts(frontend, None, None), now)?;
+        let decision = policy::on_request(plugin, &self.facts(frontend, None, None))?;
         match edits::apply_request(&mut self.head, &mut self.vars, &decision.edits) {
             Ok(()) => Ok(decision),
             Err(bad) => {
                 let facts = self.facts(frontend, None, None);
-                plugin.refused(&facts, now, Hook::OnRequest, &bad);
+                plugin.refused(&facts, Hook::OnRequest, &bad);
                 Err(Failed)
             }
         }
@@ -215,11 +213,10 @@ impl<'a> Exchange<'a> {
         local: &LocalBackend,
     ) -> Option<usize> {
         let plugin = local.persistence.as_ref()?;
-        let now = Instant::now();
-        let found = policy::lookup(plugin, &self.facts(frontend, Some(backend), None), now);
+        let found = policy::lookup(plugin, &self.facts(frontend, Some(backend), None));
         if let Err(bad) = edits::apply_request(&mut self.head, &mut self.vars, &found.edits) {
             let facts = self.facts(frontend, Some(backend), None);
-            plugin.refused(&facts, now, Hook::Lookup, &bad);
+            plugin.refused(&facts, Hook::Lookup, &bad);
         }
         let key = found.server?;
         let known = backend.server_by_persistence_key(&key);
@@ -254,7 +251,14 @@ impl<'a> Exchange<'a> {
                 server: backend.timeouts.server,
                 head: frontend.head_limits,
             };
-            let mut talk = Conversation::new(self.worker, reached, name.clone(), upload, limits);
+            let mut talk = Conversation::new(
+                self.worker,
+                reached,
+                name.clone(),
+                upload,
+                limits,
+                self.record.last_seen(),
+            );
             let error = match talk.ask(self.client, asked, version).await {
                 Ok(()) => {
                     if talk.head.status() != 101 || self.wants_upgrade() {
@@ -337,7 +341,7 @@ impl<'a> Exchange<'a> {
         if policy::wants_outcomes(local) {
             let facts = self.facts(frontend, Some(backend), None);
             let took = self.record.since_connected();
-            policy::observe(local, server, outcome, took, &facts, Instant::now());
+            policy::observe(local, server, outcome, took, &facts);
         }
     }
 
@@ -357,8 +361,7 @@ impl<'a> Exchange<'a> {
             && (bound != Some(server) || plugin.always_assigned())
         {
             let facts = self.facts(frontend, Some(backend), Some(&talk.head));
-            let now = Instant::now();
-            let edits = policy::assigned(plugin, &backend.servers[server], &facts, now);
+            let edits = policy::assigned(plugin, &backend.servers[server], &facts);
             self.record.assigned(&edits);
             edits::apply_response(&mut talk.head, &mut self.vars, &edits);
         }
@@ -368,7 +371,7 @@ impl<'a> Exchange<'a> {
                 continue;
             }
             let facts = self.facts(frontend, Some(backend), Some(&talk.head));
-            match policy::on_response(plugin, &facts, Instant::now()) {
+            match policy::on_response(plugin, &facts) {
                 Ok(edits) => edits::apply_response(&mut talk.head, &mut self.vars, &edits),
                 Err(Failed) if filter.denies_when_failed() => {
                     return Err(ExchangeError::FilterFailed);
@@ -407,7 +410,7 @@ impl<'a> Exchange<'a> {
                 reached.key,
                 reached.stream,
                 pool.max_idle,
-                Instant::now(),
+                self.record.last_seen(),
                 pool.idle_timeout,
             );
         }
@@ -556,7 +559,8 @@ impl<'a> Exchange<'a> {
             return Next::Close;
         };
         // Where a body was to come, nobody knows how much of it is still on its way.
-        self.answer(Answer::Failed(status), self.is_bodiless()).await
+        self.answer(Answer::Failed(status), self.is_bodiless())
+            .await
     }
 }
 

@@ -4,6 +4,7 @@
 mod accept;
 mod answer;
 mod client;
+mod clock;
 mod connection;
 mod conversation;
 mod download;

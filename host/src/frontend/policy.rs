@@ -4,10 +4,13 @@
 //! fails is asked once more as a fresh instance; then the balancer of the generation before is asked;
 //! then there is no server. The proxy has no balancing of its own.
 
-use std::{cell::RefCell, fmt, time::Duration};
+use std::{
+    cell::RefCell,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use smallvec::SmallVec;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{
@@ -56,10 +59,13 @@ impl LocalPlugin {
     fn call<T>(
         &self,
         facts: &Facts<'_>,
-        now: Instant,
         ask: impl FnOnce(&mut Instance) -> Result<T, CallError>,
     ) -> Result<T, Failed> {
-        if let Admission::Quarantined { .. } = self.used.breaker.admit(now.into_std()) {
+        // The clock is only looked at when something is wrong.
+        let breaker = &self.used.breaker;
+        if breaker.is_quarantined()
+            && let Admission::Quarantined { .. } = breaker.admit(Instant::now())
+        {
             self.used.metrics.quarantined();
             return Err(Failed);
         }
@@ -74,22 +80,24 @@ impl LocalPlugin {
         match answer {
             Ok(answer) => {
                 self.used.metrics.called();
-                if let Some(Turn::Recovered) = self.used.breaker.succeeded(now.into_std()) {
+                if breaker.is_quarantined()
+                    && let Some(Turn::Recovered) = breaker.succeeded(Instant::now())
+                {
                     info!(plugin = %self.used.plugin.name(), "plugin works again");
                 }
                 Ok(answer)
             }
             Err(error) => {
                 *slot = None;
-                self.failed(facts, now, &error);
+                self.failed(facts, &error);
                 Err(Failed)
             }
         }
     }
 
-    fn failed(&self, facts: &Facts<'_>, now: Instant, error: &CallError) {
+    fn failed(&self, facts: &Facts<'_>, error: &CallError) {
         self.used.metrics.failed(error.fault.cause().as_str());
-        self.count_failure(now);
+        self.count_failure();
         warn!(
             plugin = %error.plugin,
             hook = %error.call,
@@ -101,9 +109,9 @@ impl LocalPlugin {
     }
 
     /// The answer was well formed but asks for what must not be sent.
-    pub fn refused(&self, facts: &Facts<'_>, now: Instant, hook: Hook, bad: &BadEdit) {
+    pub fn refused(&self, facts: &Facts<'_>, hook: Hook, bad: &BadEdit) {
         self.used.metrics.refused();
-        self.count_failure(now);
+        self.count_failure();
         warn!(
             plugin = %self.used.plugin.name(),
             %hook,
@@ -114,8 +122,8 @@ impl LocalPlugin {
         );
     }
 
-    fn count_failure(&self, now: Instant) {
-        if let Some(Turn::Quarantined { pause }) = self.used.breaker.failed(now.into_std()) {
+    fn count_failure(&self) {
+        if let Some(Turn::Quarantined { pause }) = self.used.breaker.failed(Instant::now()) {
             warn!(
                 plugin = %self.used.plugin.name(),
                 "plugin failed too often, it is not asked for {pause:?}"
@@ -139,45 +147,33 @@ impl LocalPlugin {
 }
 
 /// Asks a filter about a request. Its edits of the request are yet to be made; the rest is checked.
-pub fn on_request(
-    plugin: &LocalPlugin,
-    facts: &Facts<'_>,
-    now: Instant,
-) -> Result<Decision, Failed> {
+pub fn on_request(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Decision, Failed> {
     let values = facts.values(plugin.inputs_of(Hook::OnRequest));
-    let decision = plugin.call(facts, now, |instance| {
-        instance.on_request(&borrowed(&values))
-    })?;
+    let decision = plugin.call(facts, |instance| instance.on_request(&borrowed(&values)))?;
     let checked = edits::check_response(&decision.response_edits)
         .and_then(|()| edits::check_verdict(&decision.verdict));
     match checked {
         Ok(()) => Ok(decision),
         Err(bad) => {
-            plugin.refused(facts, now, Hook::OnRequest, &bad);
+            plugin.refused(facts, Hook::OnRequest, &bad);
             Err(Failed)
         }
     }
 }
 
 /// Shows a filter the response. Its edits have been checked, not applied.
-pub fn on_response(
-    plugin: &LocalPlugin,
-    facts: &Facts<'_>,
-    now: Instant,
-) -> Result<Vec<Edit>, Failed> {
+pub fn on_response(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Vec<Edit>, Failed> {
     let values = facts.values(plugin.inputs_of(Hook::OnResponse));
-    let edits = plugin.call(facts, now, |instance| {
-        instance.on_response(&borrowed(&values))
-    })?;
-    checked_response(plugin, facts, now, Hook::OnResponse, edits)
+    let edits = plugin.call(facts, |instance| instance.on_response(&borrowed(&values)))?;
+    checked_response(plugin, facts, Hook::OnResponse, edits)
 }
 
 /// Asks persistence which server the client had. A failure is as good as no memory.
-pub fn lookup(plugin: &LocalPlugin, facts: &Facts<'_>, now: Instant) -> Found {
+pub fn lookup(plugin: &LocalPlugin, facts: &Facts<'_>) -> Found {
     let values = facts.values(plugin.inputs_of(Hook::Lookup));
     let ask = |instance: &mut Instance| instance.lookup(&borrowed(&values));
-    let found = plugin.call(facts, now, ask);
-    let found = found.or_else(|Failed| plugin.call(facts, now, ask));
+    let found = plugin.call(facts, ask);
+    let found = found.or_else(|Failed| plugin.call(facts, ask));
     found.unwrap_or(Found {
         server: None,
         edits: Vec::new(),
@@ -185,33 +181,27 @@ pub fn lookup(plugin: &LocalPlugin, facts: &Facts<'_>, now: Instant) -> Found {
 }
 
 /// Tells persistence which server the client has now.
-pub fn assigned(
-    plugin: &LocalPlugin,
-    server: &Server,
-    facts: &Facts<'_>,
-    now: Instant,
-) -> Vec<Edit> {
+pub fn assigned(plugin: &LocalPlugin, server: &Server, facts: &Facts<'_>) -> Vec<Edit> {
     let values = facts.values(plugin.inputs_of(Hook::Assigned));
     let key = &server.persistence_key;
     let ask = |instance: &mut Instance| instance.assigned(key, &borrowed(&values));
-    let edits = plugin.call(facts, now, ask);
-    let edits = edits.or_else(|Failed| plugin.call(facts, now, ask));
+    let edits = plugin.call(facts, ask);
+    let edits = edits.or_else(|Failed| plugin.call(facts, ask));
     edits
-        .and_then(|edits| checked_response(plugin, facts, now, Hook::Assigned, edits))
+        .and_then(|edits| checked_response(plugin, facts, Hook::Assigned, edits))
         .unwrap_or_default()
 }
 
 fn checked_response(
     plugin: &LocalPlugin,
     facts: &Facts<'_>,
-    now: Instant,
     hook: Hook,
     edits: Vec<Edit>,
 ) -> Result<Vec<Edit>, Failed> {
     match edits::check_response(&edits) {
         Ok(()) => Ok(edits),
         Err(bad) => {
-            plugin.refused(facts, now, hook, &bad);
+            plugin.refused(facts, hook, &bad);
             Err(Failed)
         }
     }
@@ -272,11 +262,10 @@ impl LocalBalancer {
         turn: u64,
         tried: &[usize],
         facts: &Facts<'_>,
-        now: Instant,
     ) -> Result<Pick, Failed> {
         let told = &mut *self.told.borrow_mut();
         let values = facts.values(self.plugin.inputs_of(Hook::Pick));
-        let answer = self.plugin.call(facts, now, |instance| {
+        let answer = self.plugin.call(facts, |instance| {
             // The version is read before the servers, so a change in between is seen next time.
             let version = backend.state.version();
             if told.version != version {
@@ -336,13 +325,12 @@ pub fn pick(
     backend: &Backend,
     tried: &[usize],
     facts: &Facts<'_>,
-    now: Instant,
 ) -> Result<Pick, Failed> {
     let turn = backend.state.next_turn();
-    let pick = local.balancer.pick(backend, turn, tried, facts, now);
-    let pick = pick.or_else(|Failed| local.balancer.pick(backend, turn, tried, facts, now));
+    let pick = local.balancer.pick(backend, turn, tried, facts);
+    let pick = pick.or_else(|Failed| local.balancer.pick(backend, turn, tried, facts));
     match (&local.former_balancer, pick) {
-        (Some(former), Err(Failed)) => former.pick(backend, turn, tried, facts, now),
+        (Some(former), Err(Failed)) => former.pick(backend, turn, tried, facts),
         (_, pick) => pick,
     }
 }
@@ -359,7 +347,6 @@ pub fn observe(
     outcome: Outcome,
     took: Duration,
     facts: &Facts<'_>,
-    now: Instant,
 ) {
     let balancer = &local.balancer;
     if !balancer.plugin.used.plugin.has_feedback() {
@@ -375,7 +362,7 @@ pub fn observe(
     };
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     // A failure is logged and counted; the exchange it reports on is over.
-    let _ = balancer.plugin.call(facts, now, |instance| {
+    let _ = balancer.plugin.call(facts, |instance| {
         instance.observe(position, outcome, micros)
     });
 }

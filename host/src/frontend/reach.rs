@@ -41,6 +41,15 @@ pub enum Freshness {
     New,
 }
 
+/// Where an exchange may stand.
+#[derive(Debug)]
+enum Room {
+    /// On the server at this position.
+    Taken(usize, Place),
+    /// In the queue for whichever of these gets room first.
+    WaitFor(SmallVec<[usize; 1]>),
+}
+
 /// Positions of servers that this exchange has already failed on.
 type Tried = SmallVec<[usize; 4]>;
 
@@ -77,8 +86,7 @@ impl Exchange<'_> {
             backend.server_metrics[server].connect_failed();
             let facts = self.facts(frontend, Some(backend), None);
             let took = self.record.since_connected();
-            let now = Instant::now();
-            policy::observe(local, server, Outcome::ConnectFailed, took, &facts, now);
+            policy::observe(local, server, Outcome::ConnectFailed, took, &facts);
             if retries == backend.retries || matches!(error, ConnectError::Exhausted(_)) {
                 return Err(ExchangeError::Connect {
                     server: backend.servers[server].name.clone(),
@@ -130,23 +138,20 @@ impl Exchange<'_> {
     ) -> Result<(usize, Place), ExchangeError> {
         let deadline = || Instant::now() + backend.timeouts.queue;
         loop {
-            let (wanted, place) = match bound {
-                Some(server) => {
-                    let wanted: SmallVec<[usize; 1]> = [server].into_iter().collect();
-                    let wanted_server = &backend.servers[server];
-                    (
-                        wanted,
-                        wanted_server
-                            .state
-                            .take_place(wanted_server.limit)
-                            .map(|place| (server, place)),
-                    )
+            let room = match bound {
+                Some(position) => {
+                    let server = &backend.servers[position];
+                    match server.state.take_place(server.limit) {
+                        Some(place) => Room::Taken(position, place),
+                        None => Room::WaitFor([position].into_iter().collect()),
+                    }
                 }
-                None => self.picked_place(frontend, backend, local, tried)?,
+                None => self.picked_room(frontend, backend, local, tried)?,
             };
-            if let Some(placed) = place {
-                return Ok(placed);
-            }
+            let wanted = match room {
+                Room::Taken(position, place) => return Ok((position, place)),
+                Room::WaitFor(wanted) => wanted,
+            };
             let servers: Vec<_> = wanted
                 .iter()
                 .map(|index| &backend.servers[*index])
@@ -183,20 +188,19 @@ impl Exchange<'_> {
 
     /// A place on a server that the balancer picks among those that have room. Where none has, the
     /// servers to wait for are returned instead: whichever gets room first will do.
-    fn picked_place(
+    fn picked_room(
         &mut self,
         frontend: &Frontend,
         backend: &Backend,
         local: &LocalBackend,
         tried: &[usize],
-    ) -> Result<(SmallVec<[usize; 1]>, Option<(usize, Place)>), ExchangeError> {
-        let now = Instant::now();
+    ) -> Result<Room, ExchangeError> {
         let mut avoid = Tried::from(tried);
         // Another worker may take the last place between the look and the grab; a second look is enough
         // before standing in the queue, which nobody can jump.
         for _ in 0..2 {
             let facts = self.facts(frontend, Some(backend), None);
-            let picked = match policy::pick(local, backend, &avoid, &facts, now) {
+            let picked = match policy::pick(local, backend, &avoid, &facts) {
                 Ok(Pick::Server(picked)) => picked,
                 Ok(Pick::NoServer) => {
                     backend.metrics.no_server();
@@ -206,7 +210,7 @@ impl Exchange<'_> {
             };
             let server = &backend.servers[picked];
             if let Some(place) = server.state.take_place(server.limit) {
-                return Ok((SmallVec::new(), Some((picked, place))));
+                return Ok(Room::Taken(picked, place));
             }
             let full = backend.servers.iter().enumerate();
             let full = full.filter(|(_, server)| server.is_eligible() && !server.has_room());
@@ -224,7 +228,7 @@ impl Exchange<'_> {
         }
         let all = backend.servers.iter().enumerate();
         let eligible = all.filter(|(_, server)| server.is_eligible());
-        Ok((eligible.map(|(index, _)| index).collect(), None))
+        Ok(Room::WaitFor(eligible.map(|(index, _)| index).collect()))
     }
 
     /// A kept connection to the server, or a new one.

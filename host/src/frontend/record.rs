@@ -1,9 +1,6 @@
 //! What is remembered of an exchange for its log line and for the counters.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -26,7 +23,6 @@ use crate::{
 /// Grows while the exchange goes on.
 #[derive(Debug)]
 pub struct Record {
-    started: SystemTime,
     began: Instant,
     head_read: Option<Instant>,
     queued: Option<Instant>,
@@ -53,7 +49,6 @@ impl Record {
     /// Of a request whose first byte came at `began`.
     pub fn begin(began: Instant) -> Self {
         Self {
-            started: SystemTime::now(),
             began,
             head_read: None,
             queued: None,
@@ -146,6 +141,14 @@ impl Record {
         until.saturating_duration_since(from)
     }
 
+    /// When something last happened that was worth a look at the clock.
+    pub fn last_seen(&self) -> Instant {
+        self.answered
+            .or(self.connected)
+            .or(self.head_read)
+            .unwrap_or(self.began)
+    }
+
     pub fn answered(&mut self, status: u16) {
         self.status = Some(status);
         self.answered = Some(Instant::now());
@@ -202,7 +205,7 @@ impl Record {
         self.termination[..2].copy_from_slice(code);
     }
 
-    /// Counts the exchange and writes its line.
+    /// Counts the exchange and writes its line. Returns when it ended.
     pub fn write(
         mut self,
         worker: &Worker,
@@ -211,7 +214,8 @@ impl Record {
         head: Option<&RequestHead>,
         ends: &Ends,
         id: RequestId,
-    ) {
+    ) -> Instant {
+        let ended = Instant::now();
         let settings = &generation.frontends[frontend];
         let metrics = &settings.metrics;
         metrics.received(self.bytes_in);
@@ -219,8 +223,8 @@ impl Record {
         if let Some(status) = self.status {
             metrics.answered(status);
         }
-        if self.silent {
-            return;
+        if self.silent || !worker.is_logging() {
+            return ended;
         }
         self.connections.process = clamp(worker.process.connections.count());
         self.connections.frontend = clamp(settings.connections.count());
@@ -232,12 +236,12 @@ impl Record {
                 PeerAddress::Ip(address) => Some(address),
                 PeerAddress::Unix => None,
             },
-            started: self.started,
+            started: worker.clock.at(self.began),
             frontend: settings.name.as_str(),
             tls: false,
             backend: backend.map(|backend| backend.name.as_str()),
             server: server.map(|server| server.name.as_str()),
-            timers: self.timers(),
+            timers: self.timers(ended),
             status: self.status,
             bytes: self.bytes_out,
             termination: self.termination,
@@ -255,22 +259,23 @@ impl Record {
             fault: self.fault.map(Fault::as_str),
         };
         worker.log(|log| log.write(&record));
+        ended
     }
 
-    fn timers(&self) -> Timers {
+    fn timers(&self, ended: Instant) -> Timers {
         let between =
             |from: Option<Instant>, to: Option<Instant>| Some(to?.saturating_duration_since(from?));
         let from_queue = self.queued.or(self.head_read);
         Timers {
             request: between(Some(self.began), self.head_read),
             queue: match (self.queued, self.placed, self.server) {
-                (Some(queued), placed, _) => Some(placed.unwrap_or_else(Instant::now) - queued),
+                (Some(queued), placed, _) => Some(placed.unwrap_or(ended) - queued),
                 (None, _, Some(_)) => Some(Duration::ZERO),
                 (None, _, None) => None,
             },
             connect: between(self.placed.or(from_queue), self.connected),
             response: between(self.connected, self.answered),
-            total: self.began.elapsed(),
+            total: ended.saturating_duration_since(self.began),
         }
     }
 }

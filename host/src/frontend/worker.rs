@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{gate::Gate, generation::LocalGeneration};
+use super::{clock::WallClock, gate::Gate, generation::LocalGeneration};
 use crate::{
     backend::Pool,
     http::{request::RequestHead, response::ResponseHead},
@@ -31,10 +31,19 @@ pub struct Worker {
     pub index: usize,
     pub buffers: BufferPool,
     pub pool: Pool,
+    pub clock: WallClock,
     pub process: Arc<ProcessState>,
     log: RefCell<LogWriter>,
     current: RefCell<Rc<LocalGeneration>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "exchanges hold the box, so that moving one costs nothing"
+    )]
     requests: RefCell<Vec<Box<RequestHead>>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "exchanges hold the box, so that moving one costs nothing"
+    )]
     responses: RefCell<Vec<Box<ResponseHead>>>,
     idle: RefCell<Idle>,
     next_request: Cell<u64>,
@@ -54,6 +63,7 @@ impl Worker {
             index,
             buffers: BufferPool::new(head_bytes + 1),
             pool: Pool::default(),
+            clock: WallClock::new(),
             process,
             log: RefCell::new(log),
             current: RefCell::new(Rc::new(first)),
@@ -91,6 +101,11 @@ impl Worker {
         drop(old);
         // An idle connection whose listener is gone must notice.
         self.wake_idle();
+    }
+
+    /// Whether exchanges are logged at all.
+    pub fn is_logging(&self) -> bool {
+        self.log.borrow().is_wanted()
     }
 
     pub fn log(&self, write: impl FnOnce(&mut LogWriter)) {

@@ -160,7 +160,10 @@ mod tests {
         watcher.follow([a.clone(), b.clone()]);
 
         fs::write(&a, "22").unwrap();
-        assert_eq!(timeout(LONG, watcher.changed()).await.unwrap(), [a.clone()]);
+        assert_eq!(
+            timeout(LONG, watcher.changed()).await.unwrap(),
+            std::slice::from_ref(&a)
+        );
 
         let other = folder.path().join("other");
         fs::write(&other, "3").unwrap();

@@ -317,6 +317,12 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
+    /// Whether any target takes lines about exchanges.
+    pub fn is_wanted(&self) -> bool {
+        self.shared.wants_httplog.load(Ordering::Relaxed)
+            || self.shared.wants_json.load(Ordering::Relaxed)
+    }
+
     /// Logs an exchange. Never blocks for a target: if they are too slow, the line is dropped and
     /// counted.
     pub fn write(&mut self, record: &AccessRecord<'_>) {
