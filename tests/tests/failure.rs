@@ -202,6 +202,37 @@ async fn a_server_that_falls_silent_in_its_answer_is_cut_off() {
     assert!(line.contains(" sD-- "), "{line}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_dies_under_downloads_cuts_them_all_off_visibly() {
+    let mut origin = Origin::start("a").await;
+    let half = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{}",
+        "x".repeat(500_000)
+    );
+    origin.answer(Answer::bytes(half).then(After::Hang));
+    let weir = Weir::start(&simple(&[origin.address()], "", "retries = 0")).await;
+    let mut clients = Vec::new();
+    for _ in 0..40 {
+        let mut client = weir.client().await;
+        client
+            .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await;
+        clients.push(client);
+    }
+    for client in &mut clients {
+        assert!(client.read_some().await.starts_with(b"HTTP/1.1 200 OK"));
+    }
+    origin.stop().await;
+    for client in &mut clients {
+        let rest = client.read_to_close().await;
+        assert!(rest.len() < 500_000, "{} bytes", rest.len());
+    }
+    assert_eq!(weir.get("/").await.status(), 503);
+    origin.answer(Answer::echo());
+    origin.restart().await;
+    assert_eq!(weir.get("/").await.status(), 200);
+}
+
 // Kept connections that turn out to be closed
 
 /// A proxy with one worker, and a server connection that has served one request and is kept.
@@ -373,6 +404,24 @@ async fn a_client_that_stops_in_its_body_gets_408_and_the_server_no_request() {
     assert_eq!(origin.requests().len(), 0);
     let line = weir.stdout_line(" 408 ").await;
     assert!(line.contains(" cD-- "), "{line}");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_its_body_slowly_but_steadily_is_served() {
+    let origin = Origin::start("a").await;
+    let frontend = r#"timeouts = { client = "400ms", http_request = "400ms" }"#;
+    let backend = r#"timeouts = { server = "400ms" }"#;
+    let weir = Weir::start(&simple(&[origin.address()], frontend, backend)).await;
+    let mut client = weir.client().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n")
+        .await;
+    for _ in 0..20 {
+        // The client's pace: longer in all than any of the limits.
+        tokio::time::sleep(ms(50)).await;
+        client.send("x").await;
+    }
+    assert_eq!(client.response().await.echo()["body"], "x".repeat(20));
 }
 
 #[tokio::test]

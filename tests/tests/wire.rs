@@ -412,6 +412,26 @@ async fn a_body_sent_after_the_head_of_an_answer_still_arrives() {
     assert_eq!(client.response().await.text(), "first ok");
 }
 
+#[tokio::test]
+async fn a_server_that_refuses_an_upload_and_closes_is_still_heard() {
+    let origin = Origin::start("a").await;
+    origin.answer(Answer::status(413).before_the_body().then(After::Close));
+    let weir = Weir::start(&simple(&[origin.address()], "", "")).await;
+    for _ in 0..10 {
+        let mut client = weir.client().await;
+        let upload = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+            8 * MIB
+        );
+        client.send(upload).await;
+        // The proxy stops taking it somewhere on the way.
+        let _ = client.try_send(pattern(256 * 1024)).await;
+        let response = client.response().await;
+        assert_eq!(response.status(), 413);
+        assert_eq!(response.header("connection"), Some("close"));
+    }
+}
+
 // A kept connection to a server that turns out to be closed
 
 #[tokio::test]
@@ -794,6 +814,53 @@ async fn a_denied_head_request_gets_no_body() {
     let response = client.request("HEAD", "/", &[], b"").await;
     assert_eq!(response.header("content-length"), Some("93"));
     assert_eq!(client.get("/").await.status(), 200);
+}
+
+// Servers of HTTP/1.0
+
+#[tokio::test]
+async fn a_server_of_http_1_0_is_asked_on_a_new_connection_unless_it_keeps_the_old_one() {
+    let origin = Origin::start("a").await;
+    let config = simple(&[origin.address()], "", "");
+    let weir = Weir::start(&format!("workers = 1\n{config}")).await;
+    let mut client = weir.client().await;
+    for (fields, connections) in [("", 2), ("Connection: keep-alive\r\n", 3)] {
+        let answer = format!("HTTP/1.0 200 OK\r\n{fields}Content-Length: 2\r\n\r\nok");
+        origin.answer(Answer::bytes(answer.clone()).then(After::KeepAlive));
+        for _ in 0..2 {
+            let response = client.get("/").await;
+            assert_eq!(response.text(), "ok");
+            assert!(response.head.start_line.starts_with("HTTP/1.1 200"));
+        }
+        assert_eq!(origin.connections(), connections, "after {answer:?}");
+    }
+}
+
+// Memory
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_pass_without_being_kept() {
+    let origin = Origin::start("a").await;
+    origin.forget_requests();
+    let body = pattern(32 * MIB);
+    let answer = Answer::body(body.clone());
+    origin.answer(answer);
+    let weir = Weir::start(&simple(&[origin.address()], "", "")).await;
+    weir.get("/warm").await;
+    let before = weir.memory();
+    let mut transfers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (mut client, body) = (weir.client().await, body.clone());
+        transfers.spawn(async move {
+            let response = client.request("POST", "/", &[], &body).await;
+            response.body() == body
+        });
+    }
+    while let Some(same) = transfers.join_next().await {
+        assert!(same.unwrap(), "a body changed");
+    }
+    let grown = weir.memory().saturating_sub(before);
+    assert!(grown < 16 * MIB as u64, "{grown} bytes kept of 256 MiB");
 }
 
 // Slow receivers
