@@ -87,6 +87,28 @@ async fn connection_close_ends_the_connection_after_the_answer() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_on_sending_after_close_still_gets_its_whole_answer() {
+    let origin = Origin::start("a").await;
+    let body = pattern(200 * 1024);
+    origin.answer(Answer::body(body.clone()).after(Duration::from_millis(100)));
+    let weir = Weir::start(&simple(&[origin.address()], "", "")).await;
+    let mut client = weir.client().await;
+    client
+        .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await;
+    eventually("the request at the server", async || {
+        (origin.requests().len() == 1).then_some(())
+    })
+    .await;
+    client.send("GET /more HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    // Only read once the proxy is done: a reset would take away what is still on its way.
+    weir.stdout_line("\"GET / HTTP/1.1\"").await;
+    assert!(client.response().await.body() == body);
+    client.expect_close().await;
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_closes_after_its_answer_does_not_close_the_clients_connection() {
     let origin = Origin::start("a").await;
     origin.answer(

@@ -483,9 +483,9 @@ impl<'a> Exchange<'a> {
     }
 
     /// How to close after an answer. A client that has more on its way would see a reset, perhaps before
-    /// it saw the answer.
+    /// it saw the answer; what has arrived and was not read counts, too.
     fn close(&self, whole: bool) -> Next {
-        match whole && !self.client.has_pipelined() {
+        match whole && !self.client.has_pipelined() && self.client.stream.is_quiet() {
             true => Next::Close,
             false => Next::Linger,
         }
