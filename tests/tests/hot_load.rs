@@ -198,6 +198,61 @@ async fn listeners_that_stay_are_not_closed_and_others_come_and_go() {
     assert_eq!(coming.get("/").await.status(), 200);
 }
 
+/// A proxy whose one worker is kept busy by a plugin, and a client that has sent its request to frontend
+/// `goes` meanwhile, so that the worker finds the client and the order to leave at the same time.
+async fn with_a_client_at_the_door(origin: &Origin) -> (Weir, Client, String) {
+    let config = fill(
+        r#"
+        watch = false
+        workers = 1
+        plugins = { deadline = "500ms" }
+        [[frontend]]
+        name = "busy"
+        bind = ["127.0.0.1:0"]
+        default_backend = "apps"
+        filter = [{ plugin = "./hostile.wasm" }]
+        [[backend]]
+        name = "apps"
+        server = [{ name = "a", address = "@a@" }]
+        "#,
+        &[("a", &origin.address())],
+    );
+    let goes =
+        "[[frontend]]\nname = \"goes\"\nbind = [\"127.0.0.1:0\"]\ndefault_backend = \"apps\"\n";
+    let weir = Weir::builder()
+        .file("hostile.wasm", fs::read(component("hostile")).unwrap())
+        .start(&format!("{config}{goes}"))
+        .await;
+    let mut busy = weir.client_of("busy").await;
+    busy.send("GET / HTTP/1.1\r\nHost: a\r\nX-Mood-On-Request: loop\r\n\r\n")
+        .await;
+    let mut client = weir.client_of("goes").await;
+    client.send("GET /late HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    (weir, client, config)
+}
+
+#[tokio::test]
+async fn a_client_that_waits_at_a_leaving_listener_is_served() {
+    let origin = Origin::start("a").await;
+    let (weir, mut client, without) = with_a_client_at_the_door(&origin).await;
+    weir.write_config(&without);
+    assert_eq!(weir.reload().await, Reload::Loaded);
+    assert_eq!(client.response().await.echo()["target"], "/late");
+    client.expect_close().await;
+}
+
+#[tokio::test]
+async fn a_client_that_waits_when_the_proxy_is_told_to_end_is_served() {
+    let origin = Origin::start("a").await;
+    let (weir, mut client, _) = with_a_client_at_the_door(&origin).await;
+    weir.terminate();
+    let response = client.response().await;
+    assert_eq!(response.echo()["target"], "/late");
+    assert_eq!(response.header("connection"), Some("close"));
+    drop(client);
+    assert!(weir.exited().await.status.success());
+}
+
 #[tokio::test]
 async fn an_address_that_cannot_be_had_changes_nothing() {
     let origin = Origin::start("a").await;
