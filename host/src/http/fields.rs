@@ -5,8 +5,9 @@
 use std::ops::Range;
 
 use super::{
-    host,
+    clean, host,
     known::{self, Known},
+    scan::HeadLimits,
     syntax::{is_token, is_token_byte, is_value, is_value_byte, shown, trim},
 };
 
@@ -267,6 +268,43 @@ impl Fields {
         let start = offset(self.bytes.len());
         self.bytes.extend_from_slice(text);
         start..offset(self.bytes.len())
+    }
+
+    /// Takes over the head at the start of `input`, whose first line has `first_line` bytes, and says how long
+    /// it is. `None` if it is incomplete or has anything unusual; then nothing can be said of what is held.
+    pub(super) fn read_clean(
+        &mut self,
+        input: &[u8],
+        first_line: usize,
+        limits: &HeadLimits,
+    ) -> Option<usize> {
+        self.clear();
+        let mut at = first_line;
+        while *input.get(at)? != b'\r' {
+            let line = clean::line(input, at)?;
+            let name_len = line.name_end - at;
+            if name_len > NAME_LIMIT || self.list.len() == limits.fields || line.end > limits.bytes
+            {
+                return None;
+            }
+            let known = Known::of(&input[at..line.name_end]);
+            self.present |= known.bit();
+            self.list.push(Field {
+                start: offset(at),
+                value_start: offset(line.value_start),
+                value_end: offset(line.value_end),
+                end: offset(line.end),
+                name_len: name_len as u16,
+                known,
+            });
+            at = line.end;
+        }
+        let end = at + 2;
+        if *input.get(at + 1)? != b'\n' || end > limits.bytes {
+            return None;
+        }
+        self.bytes.extend_from_slice(&input[..end]);
+        Some(end)
     }
 
     /// Takes over a head whose lines all end in CRLF, the last being empty. `first_line` is the length of the

@@ -48,6 +48,7 @@
 pub mod bad;
 pub mod body;
 pub mod chunk;
+mod clean;
 pub mod cookies;
 pub mod facts;
 pub mod fields;

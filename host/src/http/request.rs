@@ -72,6 +72,11 @@ pub fn read_request(
     head: &mut RequestHead,
     limits: &HeadLimits,
 ) -> Result<Read, BadRequest> {
+    if progress.is_fresh()
+        && let Some(read) = head.read_clean(input, limits)
+    {
+        return read.map(|()| Read::Complete);
+    }
     let mut shape = RequestShape {
         target_limit: limits.target,
         line: None,
@@ -239,9 +244,25 @@ impl RequestHead {
         };
         self.fields.read(head, line_len, extent.fields)?;
         self.len = extent.end;
+        self.settle(&line, line_len)
+    }
+
+    /// The quick way for a head that is all there and has no unusual line. `None` leaves it to the thorough
+    /// one; an error is about what the lines say and would be found there as well.
+    fn read_clean(&mut self, input: &[u8], limits: &HeadLimits) -> Option<Result<(), BadRequest>> {
+        let line_len = memchr(b'\n', input)? + 1;
+        let line = input[..line_len].strip_suffix(b"\r\n")?;
+        let line = ParsedLine::parse(line, limits.target).ok()?;
+        self.clear();
+        self.len = self.fields.read_clean(input, line_len, limits)?;
+        Some(self.settle(&line, line_len))
+    }
+
+    /// Works out what the lines mean together.
+    fn settle(&mut self, line: &ParsedLine, line_len: usize) -> Result<(), BadRequest> {
         self.version = line.version;
-        self.take_line(&line, line_len);
-        self.settle_host(&line)?;
+        self.take_line(line, line_len);
+        self.settle_host(line)?;
         self.settle_framing()
     }
 

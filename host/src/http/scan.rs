@@ -37,6 +37,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Whether nothing was looked at yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.scanned == 0 && self.head_start == 0
+    }
+
     /// Whether anything but an empty line has arrived: silence from here on is a client that stopped in the
     /// middle of a request rather than one that has none.
     pub fn has_begun(&self) -> bool {
