@@ -298,6 +298,34 @@ async fn the_admin_interface_reloads_and_says_what_became_of_it() {
     assert_eq!(client.get("/").await.origin(), "b");
 }
 
+#[tokio::test]
+async fn tunnels_do_not_keep_the_plugins_of_their_generations() {
+    let origin = Origin::start("a").await;
+    origin.answer(Answer::upgrade("echo"));
+    let filter = r#"{ plugin = "rules", config = { rule = [{ when = { path = { exact = "/no" } }, deny = 403 }] } }"#;
+    let filters = format!("filter = [{}]", [filter; 8].join(", "));
+    let config = simple(&[origin.address()], &filters, "");
+    let weir = Weir::start(&unwatched(&format!("workers = 1\n{config}"))).await;
+    let mut tunnels = Vec::new();
+    let mut early = 0;
+    for generation in 1..=60 {
+        let mut client = weir.client().await;
+        let fields = [("Connection", "upgrade"), ("Upgrade", "echo")];
+        assert_eq!(client.get_with("/", &fields).await.status(), 101);
+        tunnels.push(client);
+        assert_eq!(weir.reload().await, Reload::Loaded, "{generation}");
+        if generation == 10 {
+            early = weir.memory();
+        }
+    }
+    for tunnel in &mut tunnels {
+        tunnel.send("ping").await;
+        assert_eq!(tunnel.read_some().await, b"ping");
+    }
+    let grown = weir.memory().saturating_sub(early);
+    assert!(grown < 10 * 1024 * 1024, "{grown} bytes");
+}
+
 /// Swaps of balancer and rules under load.
 const SWAPS: usize = 1000;
 

@@ -2,7 +2,7 @@
 //! request: ask filters, choose a backend, ask persistence, reach a server, send and receive, ask
 //! response filters, answer.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -13,7 +13,7 @@ use super::{
     edits,
     error::ExchangeError,
     facts::{Facts, Vars},
-    generation::{Backend, Frontend, LocalBackend, LocalGeneration},
+    generation::{Backend, Frontend, Generation, LocalBackend, LocalGeneration},
     policy::{self, Failed, LocalPlugin},
     reach::Freshness,
     record::Record,
@@ -50,7 +50,7 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Exchange<'a> {
     pub(super) worker: &'a Worker,
-    generation: Rc<LocalGeneration>,
+    generation: Held,
     frontend: usize,
     pub(super) client: &'a mut Client,
     head: Box<RequestHead>,
@@ -61,6 +61,24 @@ pub struct Exchange<'a> {
     response_edits: SmallVec<[Edit; 2]>,
     /// The backend that was chosen, once one was.
     backend: Option<usize>,
+}
+
+/// The generation that an exchange belongs to.
+#[derive(Debug, Clone)]
+enum Held {
+    /// With its plugins' instances, which live as long as this does.
+    Local(Rc<LocalGeneration>),
+    /// Without.
+    Shared(Arc<Generation>),
+}
+
+impl Held {
+    fn shared(&self) -> &Generation {
+        match self {
+            Self::Local(generation) => &generation.shared,
+            Self::Shared(generation) => generation,
+        }
+    }
 }
 
 /// What the filters made of a request.
@@ -81,7 +99,7 @@ impl<'a> Exchange<'a> {
     ) -> Self {
         Self {
             worker,
-            generation,
+            generation: Held::Local(generation),
             frontend,
             client,
             head,
@@ -101,7 +119,7 @@ impl<'a> Exchange<'a> {
         };
         self.client.idle_since = self.record.write(
             self.worker,
-            &self.generation.shared,
+            self.generation.shared(),
             self.frontend,
             Some(&self.head),
             &self.client.ends,
@@ -112,7 +130,9 @@ impl<'a> Exchange<'a> {
     }
 
     async fn run(&mut self) -> Result<Next, ExchangeError> {
-        let generation = Rc::clone(&self.generation);
+        let Held::Local(generation) = self.generation.clone() else {
+            unreachable!("an exchange begins with its worker's part of a generation");
+        };
         let frontend = &generation.shared.frontends[self.frontend];
         let mut body = BodyReader::new(self.head.framing(), frontend.body_limit)
             .map_err(ExchangeError::BadRequestBody)?;
@@ -127,7 +147,7 @@ impl<'a> Exchange<'a> {
         self.backend = Some(chosen);
         let backend = &generation.shared.backends[chosen];
         let local = &generation.backends[chosen];
-        let _inside = Inside::enter(&backend.state);
+        let inside = Inside::enter(&backend.state);
         self.record.entered(chosen, backend);
 
         let bound = self.ask_persistence(frontend, backend, local);
@@ -135,6 +155,13 @@ impl<'a> Exchange<'a> {
         self.record.answered(talk.head.status());
         self.ask_response_filters(&generation, frontend, backend, local, bound, &mut talk)?;
         if talk.head.status() == 101 {
+            // A tunnel may outlive many generations, and plugins have no say in it any more.
+            let shared = Arc::clone(&generation.shared);
+            drop(inside);
+            drop(generation);
+            self.generation = Held::Shared(Arc::clone(&shared));
+            let backend = &shared.backends[chosen];
+            let _inside = Inside::enter(&backend.state);
             return Ok(self.switch_protocols(backend, talk).await);
         }
         self.relay(frontend, backend, local, talk).await
@@ -509,9 +536,10 @@ impl<'a> Exchange<'a> {
     /// `whole` says that the request was read to its end.
     async fn answer(&mut self, answer: Answer, whole: bool) -> Next {
         let keep = whole && self.may_keep_client();
-        let generation = Rc::clone(&self.generation);
-        let frontend = &generation.shared.frontends[self.frontend];
-        let backend = self.backend.map(|index| &generation.shared.backends[index]);
+        let generation = self.generation.clone();
+        let generation = generation.shared();
+        let frontend = &generation.frontends[self.frontend];
+        let backend = self.backend.map(|index| &generation.backends[index]);
         let mut head = self.worker.response_head();
         let body = answer.body(&mut head, &frontend.error_pages, backend);
         edits::apply_response(&mut head, &mut self.vars, &self.response_edits);
