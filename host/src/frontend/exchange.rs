@@ -58,7 +58,7 @@ pub struct Exchange<'a> {
     id: RequestId,
     pub(super) record: Record,
     /// For whatever answer the client gets; collected from filters.
-    response_edits: SmallVec<[Edit; 2]>,
+    response_edits: Vec<Edit>,
     /// The backend that was chosen, once one was.
     backend: Option<usize>,
 }
@@ -106,7 +106,7 @@ impl<'a> Exchange<'a> {
             vars: Vars::default(),
             id: worker.next_request_id(),
             record,
-            response_edits: SmallVec::new(),
+            response_edits: Vec::new(),
             backend: None,
         }
     }

@@ -82,7 +82,7 @@ fn unmapped(peer: PeerAddress) -> PeerAddress {
 
 /// Variables that plugins set; they live as long as the exchange.
 #[derive(Debug, Default)]
-pub struct Vars(SmallVec<[Header; 2]>);
+pub struct Vars(Vec<Header>);
 
 impl Vars {
     pub fn get(&self, name: &str) -> Option<&str> {
