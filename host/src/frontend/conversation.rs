@@ -243,6 +243,17 @@ impl<'a> Conversation<'a> {
         self.upload.is_done()
     }
 
+    /// Whether more of the answer or of the request is to come than is here already.
+    pub fn is_long(&self) -> bool {
+        let here = self.buffer.as_ref().map_or(0, |b| b.filled().len());
+        let answer = match self.head.framing() {
+            Framing::None => false,
+            Framing::Length(length) => length > here as u64,
+            Framing::Chunked | Framing::UntilClose => true,
+        };
+        answer || !self.is_sent()
+    }
+
     /// Sends the answer to the client; a request that is still on its way goes on meanwhile. On failure
     /// the client sees that the answer is incomplete, since its connection closes in the middle.
     pub async fn relay(

@@ -154,17 +154,22 @@ impl<'a> Exchange<'a> {
         let mut talk = self.converse(frontend, backend, local, bound, body).await?;
         self.record.answered(talk.head.status());
         self.ask_response_filters(&generation, frontend, backend, local, bound, &mut talk)?;
-        if talk.head.status() == 101 {
-            // A tunnel may outlive many generations, and plugins have no say in it any more.
-            let shared = Arc::clone(&generation.shared);
-            drop(inside);
-            drop(generation);
-            self.generation = Held::Shared(Arc::clone(&shared));
-            let backend = &shared.backends[chosen];
-            let _inside = Inside::enter(&backend.state);
+        let tunnel = talk.head.status() == 101;
+        if !tunnel && (policy::wants_outcomes(local) || !talk.is_long()) {
+            return self.relay(frontend, backend, Some(local), talk).await;
+        }
+        // What follows may outlive many generations, and plugins have no say in it any more.
+        let shared = Arc::clone(&generation.shared);
+        drop(inside);
+        drop(generation);
+        self.generation = Held::Shared(Arc::clone(&shared));
+        let backend = &shared.backends[chosen];
+        let _inside = Inside::enter(&backend.state);
+        if tunnel {
             return Ok(self.switch_protocols(backend, talk).await);
         }
-        self.relay(frontend, backend, local, talk).await
+        let frontend = &shared.frontends[self.frontend];
+        self.relay(frontend, backend, None, talk).await
     }
 
     /// What plugins can know now.
@@ -410,12 +415,13 @@ impl<'a> Exchange<'a> {
         Ok(())
     }
 
-    /// Passes the answer on and decides what becomes of both connections.
+    /// Passes the answer on and decides what becomes of both connections. `local` is there if its balancer
+    /// is to hear of the outcome.
     async fn relay(
         &mut self,
         frontend: &Frontend,
         backend: &Backend,
-        local: &LocalBackend,
+        local: Option<&LocalBackend>,
         mut talk: Conversation<'a>,
     ) -> Result<Next, ExchangeError> {
         let framing = talk.head.framing_for(self.head.version());
@@ -451,7 +457,9 @@ impl<'a> Exchange<'a> {
             Some(RelayFailure::Truncated | RelayFailure::BadBody(_)) => Outcome::ServerError,
             Some(RelayFailure::ClientGone | RelayFailure::ClientTimedOut) => Outcome::Aborted,
         };
-        self.observe(frontend, backend, local, server, outcome);
+        if let Some(local) = local {
+            self.observe(frontend, backend, local, server, outcome);
+        }
 
         let Some(failure) = relayed.failed else {
             return Ok(match keep && sent {
