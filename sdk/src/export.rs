@@ -154,15 +154,16 @@ impl<P: Exported + Balancer> balancer::Guest for Component<P> {
 
     fn pick(
         turn: u64,
-        values: Vec<Option<String>>,
-        loads: Vec<u32>,
-        tried: Vec<u32>,
+        values: Option<Vec<Option<String>>>,
+        loads: Option<Vec<u32>>,
+        tried: Option<Vec<u32>>,
     ) -> Option<u32> {
+        // The contract has none in place of an empty list, as none needs no allocation.
         let pick = Pick {
             turn,
-            values: Values::new(&values),
-            loads: &loads,
-            tried: &tried,
+            values: Values::new(values.as_deref().unwrap_or_default()),
+            loads: loads.as_deref().unwrap_or_default(),
+            tried: tried.as_deref().unwrap_or_default(),
         };
         P::with(|plugin| plugin.pick(&pick)).map(|server| server as u32)
     }

@@ -18,13 +18,15 @@ use super::{
 
 /// The values of a hook's inputs. `'static` stands for any lifetime here: a function takes shorter ones.
 type Values = &'static [Option<&'static str>];
+/// A number per server, or servers by number; none instead of an empty list.
+type Numbers = Option<&'static [u32]>;
 
 type Describe = TypedFunc<(), (PluginInfo,)>;
 type Configure = TypedFunc<(&'static str,), (Result<Needs, String>,)>;
 type OnRequest = TypedFunc<(Values,), (Decision,)>;
 type OnResponse = TypedFunc<(Values,), (Vec<Edit>,)>;
 type Update = TypedFunc<(&'static [Server],), ()>;
-type Pick = TypedFunc<(u64, Values, &'static [u32], &'static [u32]), (Option<u32>,)>;
+type Pick = TypedFunc<(u64, Option<Values>, Numbers, Numbers), (Option<u32>,)>;
 type Observe = TypedFunc<(u32, Outcome, u64), ()>;
 type Lookup = TypedFunc<(Values,), (Found,)>;
 type Assigned = TypedFunc<(&'static str, Values), (Vec<Edit>,)>;

@@ -180,7 +180,7 @@ impl Instance {
     /// `None` if it wants no server used.
     ///
     /// `loads` has an entry per server if the plugin wants loads and is empty otherwise; `tried` are
-    /// positions that this exchange has failed on.
+    /// positions that this exchange has failed on. What is empty is passed as none.
     pub fn pick(
         &mut self,
         turn: u64,
@@ -188,9 +188,15 @@ impl Instance {
         loads: &[u32],
         tried: &[u32],
     ) -> Result<Option<usize>, CallError> {
+        let asked = (
+            turn,
+            v0_1::filled(values),
+            v0_1::filled(loads),
+            v0_1::filled(tried),
+        );
         let (picked,) = self.call(Call::Pick, |store, exports| {
             let balancer = exports.balancer.ok_or_else(|| no_role(Role::Balancer))?;
-            balancer.pick.call(store, (turn, values, loads, tried))
+            balancer.pick.call(store, asked)
         })?;
         let picked = picked.map(v0_1::position);
         let servers = self.servers;

@@ -129,6 +129,11 @@ pub(super) fn server(candidate: &model::Candidate) -> Server {
     }
 }
 
+/// The contract has none where a list of `pick` would be empty.
+pub(super) fn filled<T>(list: &[T]) -> Option<&[T]> {
+    (!list.is_empty()).then_some(list)
+}
+
 /// A position that a plugin named. Whether the list is that long is checked where the list is known.
 pub(super) fn position(index: u32) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)

@@ -50,9 +50,11 @@ pub const FUNCTIONS: [Function; 9] = [
     Function {
         interface: "balancer",
         name: "pick",
-        parameters: "(param $turn i64) (param $values i32) (param $count i32) \
-                     (param $loads i32) (param $load_count i32) \
-                     (param $tried i32) (param $tried_count i32)",
+        // before each list whether there is one
+        parameters: "(param $turn i64) \
+                     (param $has_values i32) (param $values i32) (param $count i32) \
+                     (param $has_loads i32) (param $loads i32) (param $load_count i32) \
+                     (param $has_tried i32) (param $tried i32) (param $tried_count i32)",
         // 0: 0 (none) or 1; 4: the position
         result: ADDRESS,
     },

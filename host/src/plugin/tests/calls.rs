@@ -130,6 +130,30 @@ fn a_balancer_sees_servers_loads_and_what_was_tried() {
 }
 
 #[test]
+fn a_balancer_is_given_none_in_place_of_empty_lists() {
+    // Picks 1 if there are values, plus 2 if there are loads, plus 4 if there are tried servers.
+    let guest = Guest::new(Kind::Balancer).with(
+        "pick",
+        "(i32.store8 (i32.const 128) (i32.const 1))
+         (i32.store (i32.const 132) (i32.add
+             (local.get $has_values)
+             (i32.add
+                 (i32.mul (local.get $has_loads) (i32.const 2))
+                 (i32.mul (local.get $has_tried) (i32.const 4)))))
+         (i32.const 128)",
+    );
+    let mut balancer = used(&guest, Place::Balancer).instance();
+    let servers: Vec<Candidate> = (0..8).map(|_| candidate("s", 5)).collect();
+    balancer.update(&servers).unwrap();
+    let mut pick = |values, loads, tried| balancer.pick(0, values, loads, tried).unwrap();
+    assert_eq!(pick(&[], &[], &[]), Some(0));
+    assert_eq!(pick(&[None], &[], &[]), Some(1));
+    assert_eq!(pick(&[], &[0; 8], &[]), Some(2));
+    assert_eq!(pick(&[], &[], &[0]), Some(4));
+    assert_eq!(pick(&[Some("v")], &[0; 8], &[0]), Some(7));
+}
+
+#[test]
 fn a_balancer_may_pick_nobody() {
     let guest = Guest::new(Kind::Balancer).with("pick", "(i32.const 16)");
     let mut balancer = used(&guest, Place::Balancer).instance();
