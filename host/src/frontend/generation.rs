@@ -26,8 +26,8 @@ pub struct Generation {
     pub number: u64,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
-    /// Which frontend a listener belongs to.
-    pub listeners: HashMap<ListenerId, usize>,
+    /// Which frontend a listener belongs to, by the listener's number.
+    pub listeners: Vec<Option<usize>>,
 }
 
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl LocalGeneration {
 
     /// The frontend that `listener` belongs to now, with its position; none if it was taken away.
     pub fn frontend_of(&self, listener: ListenerId) -> Option<usize> {
-        self.shared.listeners.get(&listener).copied()
+        *self.shared.listeners.get(listener.0)?
     }
 }
 

@@ -5,6 +5,18 @@
 
 use super::syntax::is_token_byte;
 
+/// Bytes of a field name that need no second look. An underscore may be a disguise; see
+/// `known::is_lookalike`.
+const NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = is_token_byte(byte as u8) && byte as u8 != b'_';
+        byte += 1;
+    }
+    table
+};
+
 /// One field line, by positions in the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line {
@@ -17,23 +29,17 @@ pub(super) struct Line {
 
 /// The field line that begins at `start`. `None` if it is incomplete, or unusual in any way.
 pub(super) fn line(input: &[u8], start: usize) -> Option<Line> {
-    let mut at = start;
-    while is_token_byte(*input.get(at)?) {
-        // An underscore may be a disguise; see `known::is_lookalike`.
-        if input[at] == b'_' {
-            return None;
-        }
-        at += 1;
-    }
-    let name_end = at;
-    if name_end == start || input[at] != b':' {
+    let name = input.get(start..)?.iter();
+    let name_len = name.clone().position(|&byte| !NAME[byte as usize])?;
+    let name_end = start + name_len;
+    if name_len == 0 || input[name_end] != b':' {
         return None;
     }
-    at += 1;
-    while matches!(input.get(at)?, b' ' | b'\t') {
-        at += 1;
-    }
-    let value_start = at;
+    let value = input[name_end + 1..].iter();
+    let blanks = value
+        .clone()
+        .position(|byte| !matches!(byte, b' ' | b'\t'))?;
+    let value_start = name_end + 1 + blanks;
     let carriage_return = value_end(input, value_start)?;
     if input.get(carriage_return + 1) != Some(&b'\n') {
         return None;

@@ -35,6 +35,28 @@ pub enum Known {
     XForwardedFor,
 }
 
+/// Whether a name is `text`, whatever its case. `text` is of small letters and hyphens, and as long as
+/// the name; eight bytes are compared at a time, the last eight perhaps twice.
+///
+/// Setting the bit that tells small letters from capitals makes a letter or hyphen of nothing else that a
+/// name can hold.
+fn is_same(name: &[u8], text: &[u8]) -> bool {
+    const SMALL: u64 = 0x2020_2020_2020_2020;
+    let (Some(name_end), Some(text_end)) = (name.last_chunk(), text.last_chunk()) else {
+        return name.eq_ignore_ascii_case(text);
+    };
+    let differ = |name: &[u8; 8], text: &[u8; 8]| {
+        (u64::from_ne_bytes(*name) | SMALL) ^ u64::from_ne_bytes(*text)
+    };
+    let (names, _) = name.as_chunks();
+    let (texts, _) = text.as_chunks();
+    let mut difference = differ(name_end, text_end);
+    for (name, text) in names.iter().zip(texts) {
+        difference |= differ(name, text);
+    }
+    difference == 0
+}
+
 impl Known {
     /// The tag of a field name, whatever its case.
     pub fn of(name: &[u8]) -> Self {
@@ -72,7 +94,7 @@ impl Known {
             (19, b'p') => ("proxy-authorization", Self::ProxyAuthorization),
             _ => return Self::Other,
         };
-        if name.eq_ignore_ascii_case(text.as_bytes()) {
+        if is_same(name, text.as_bytes()) {
             known
         } else {
             Self::Other

@@ -22,7 +22,7 @@ const fn table(marks: &[u8]) -> [bool; 256] {
     table
 }
 
-pub(super) fn is_token_byte(byte: u8) -> bool {
+pub(super) const fn is_token_byte(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 

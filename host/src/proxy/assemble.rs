@@ -123,7 +123,7 @@ impl Builder {
             number: self.number,
             frontends: loaded.frontends,
             backends: loaded.backends,
-            listeners: plan.frontends.clone(),
+            listeners: plan.by_listener(),
         };
         Ok(Built {
             config,

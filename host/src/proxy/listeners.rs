@@ -56,6 +56,18 @@ pub struct Plan {
     pub removed: Vec<ListenerId>,
 }
 
+impl Plan {
+    /// The frontend of each listener, by the listener's number.
+    pub fn by_listener(&self) -> Vec<Option<usize>> {
+        let most = self.frontends.keys().map(|id| id.0 + 1).max();
+        let mut frontends = vec![None; most.unwrap_or(0)];
+        for (id, frontend) in &self.frontends {
+            frontends[id.0] = Some(*frontend);
+        }
+        frontends
+    }
+}
+
 impl Listeners {
     pub fn new(workers: usize) -> Self {
         Self {
