@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData};
 
 use crate::{
     contract::lifecycle::exports::weir::plugin::lifecycle as contract,
-    hook::{Hook, NAMES, SeesResponse},
+    hook::{Hook, NAMES, OnResponse, SeesResponse, sealed::Hook as _},
     input::{Input, ResponseInput},
 };
 
@@ -17,6 +17,7 @@ pub struct Needs {
     inputs: [Vec<String>; NAMES.len()],
     backends: Vec<String>,
     features: Vec<&'static str>,
+    responses: bool,
 }
 
 /// Where a value will be among the [`Values`](crate::Values) of hook `H`.
@@ -77,11 +78,20 @@ impl Needs {
         self.feature("always-assigned");
     }
 
+    /// Filters of both directions: be asked about every response even if no fact about it is needed. A
+    /// plugin that asked for such a fact, or is a [`ResponseFilter`](crate::ResponseFilter) alone, is asked
+    /// anyway.
+    pub fn responses(&mut self) {
+        self.responses = true;
+    }
+
     pub(crate) fn into_contract(self) -> contract::Needs {
         let inputs = NAMES
             .into_iter()
             .zip(self.inputs)
-            .filter(|(_, inputs)| !inputs.is_empty())
+            .filter(|(hook, inputs)| {
+                !inputs.is_empty() || (self.responses && *hook == NAMES[OnResponse::POSITION])
+            })
             .map(|(hook, inputs)| contract::HookInputs {
                 hook: hook.to_owned(),
                 inputs,
@@ -137,5 +147,23 @@ impl<H: Hook> Eq for Handle<H> {}
 impl<H: Hook> fmt::Debug for Handle<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Handle({}, {})", NAMES[H::POSITION], self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_can_be_asked_for_without_any_fact_about_them() {
+        let mut needs = Needs::default();
+        assert!(needs.into_contract().inputs.is_empty());
+        needs = Needs::default();
+        needs.responses();
+        let [named] = &needs.into_contract().inputs[..] else {
+            panic!("one hook is named");
+        };
+        assert_eq!(named.hook, "on-response");
+        assert!(named.inputs.is_empty());
     }
 }

@@ -398,6 +398,24 @@ async fn interim_answers_reach_clients_of_http_1_1_only() {
 }
 
 #[tokio::test]
+async fn a_server_that_only_ever_answers_for_now_is_given_up() {
+    let origin = Origin::start("a").await;
+    let endless = "HTTP/1.1 102 Processing\r\n\r\n".repeat(1000);
+    origin.answer(Answer::bytes(&endless).then(After::KeepAlive));
+    let weir = Weir::start(&simple(&[origin.address()], "", "")).await;
+    let mut client = weir.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut interim = 0;
+    let last = loop {
+        match client.response().await.status() {
+            102 => interim += 1,
+            last => break last,
+        }
+    };
+    assert_eq!((interim, last), (32, 502));
+}
+
+#[tokio::test]
 async fn an_answer_before_the_end_of_the_body_closes_both_connections() {
     let origin = Origin::start("a").await;
     origin.answer(Answer::status(413).before_the_body().then(After::Hang));

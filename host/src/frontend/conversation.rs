@@ -25,6 +25,9 @@ use crate::{
     net::Buffer,
 };
 
+/// Interim answers to one request. Nobody needs more than a few, and each starts the wait anew.
+const INTERIM: u32 = 32;
+
 /// One request and its answer, on one connection.
 #[derive(Debug)]
 pub struct Conversation<'a> {
@@ -38,6 +41,8 @@ pub struct Conversation<'a> {
     /// What the server has sent beyond what was used.
     pub buffer: Option<Buffer>,
     progress: Progress,
+    /// Interim answers so far.
+    interim: u32,
     limits: Limits,
     /// When it last made progress, as far as that is known without a look at the clock.
     since: Instant,
@@ -96,6 +101,7 @@ impl<'a> Conversation<'a> {
             head: worker.response_head(),
             buffer: None,
             progress: Progress::default(),
+            interim: 0,
             limits,
             since,
         }
@@ -130,6 +136,13 @@ impl<'a> Conversation<'a> {
                         buffer.consume(self.head.len());
                         if !self.head.is_interim() || self.head.status() == 101 {
                             return Ok(());
+                        }
+                        self.interim += 1;
+                        if self.interim > INTERIM {
+                            return Err(AskError::Failed(ExchangeError::TooManyInterim {
+                                server: self.server.clone(),
+                                most: INTERIM,
+                            }));
                         }
                         self.pass_on_interim(client, version).await?;
                         self.since = Instant::now();

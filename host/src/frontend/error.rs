@@ -54,6 +54,8 @@ pub enum ExchangeError {
         server: ServerName,
         source: BadResponse,
     },
+    #[error("server {server} sent more than {most} interim answers")]
+    TooManyInterim { server: ServerName, most: u32 },
     #[error("server {server} switched protocols though nobody asked it to")]
     UnaskedUpgrade { server: ServerName },
     #[error("server {server} stopped in the middle of its answer")]
@@ -82,9 +84,10 @@ impl ExchangeError {
             | Self::QueueFull
             | Self::QueueTimedOut { .. }
             | Self::Connect { .. } => Some(503),
-            Self::ServerClosed { .. } | Self::BadResponse { .. } | Self::UnaskedUpgrade { .. } => {
-                Some(502)
-            }
+            Self::ServerClosed { .. }
+            | Self::BadResponse { .. }
+            | Self::TooManyInterim { .. }
+            | Self::UnaskedUpgrade { .. } => Some(502),
             Self::ServerTimedOut { .. } => Some(504),
             Self::ClientGone
             | Self::ClientTimedOut { .. }
@@ -113,6 +116,7 @@ impl ExchangeError {
             | Self::ServerClosed { .. }
             | Self::ServerTimedOut { .. }
             | Self::BadResponse { .. }
+            | Self::TooManyInterim { .. }
             | Self::UnaskedUpgrade { .. }
             | Self::AnswerTruncated { .. }
             | Self::AnswerTimedOut { .. }
@@ -127,6 +131,7 @@ impl ExchangeError {
             Self::ServerTimedOut { .. } | Self::AnswerTimedOut { .. } => Outcome::TimedOut,
             Self::ServerClosed { .. }
             | Self::BadResponse { .. }
+            | Self::TooManyInterim { .. }
             | Self::UnaskedUpgrade { .. }
             | Self::AnswerTruncated { .. }
             | Self::BadAnswerBody { .. } => Outcome::ServerError,
@@ -164,7 +169,9 @@ impl ExchangeError {
             },
             Self::ServerClosed { .. } => b"SH",
             Self::ServerTimedOut { .. } => b"sH",
-            Self::BadResponse { .. } | Self::UnaskedUpgrade { .. } => b"PH",
+            Self::BadResponse { .. }
+            | Self::TooManyInterim { .. }
+            | Self::UnaskedUpgrade { .. } => b"PH",
             Self::AnswerTruncated { .. } => b"SD",
             Self::AnswerTimedOut { .. } => b"sD",
             Self::BadAnswerBody { .. } => b"PD",

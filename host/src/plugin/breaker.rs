@@ -1,19 +1,15 @@
-//! Quarantine: a plugin that keeps failing isn't called for a while, then tried once. And the counters of
-//! a use's calls.
+//! Quarantine: a plugin that keeps failing isn't called for a while, then tried once.
 //!
 //! Has no clock of its own; whoever calls says what time it is.
 
 use std::{
-    array,
     collections::VecDeque,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
-
-use super::error::Cause;
 
 /// When a use is quarantined, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,53 +174,6 @@ impl Breaker {
     }
 }
 
-/// The calls of one plugin use. Where workers each have their own and the reader adds them up, counting
-/// never waits for another CPU.
-#[derive(Debug)]
-pub struct CallCounts {
-    calls: AtomicU64,
-    failures: [AtomicU64; Cause::ALL.len()],
-    /// Calls not made because of a quarantine.
-    refused: AtomicU64,
-}
-
-impl Default for CallCounts {
-    fn default() -> Self {
-        Self {
-            calls: AtomicU64::new(0),
-            failures: array::from_fn(|_| AtomicU64::new(0)),
-            refused: AtomicU64::new(0),
-        }
-    }
-}
-
-impl CallCounts {
-    pub fn count_call(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn count_failure(&self, cause: Cause) {
-        self.failures[cause.index()].fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn count_refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Calls made, failed ones too.
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
-    }
-
-    pub fn failures(&self, cause: Cause) -> u64 {
-        self.failures[cause.index()].load(Ordering::Relaxed)
-    }
-
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,18 +266,5 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert_eq!(breaker.admit(later), Admission::Trial);
         assert_eq!(breaker.admit(later + RULES.first_pause), Admission::Trial);
-    }
-
-    #[test]
-    fn calls_are_counted_by_cause() {
-        let counts = CallCounts::default();
-        counts.count_call();
-        counts.count_call();
-        counts.count_failure(Cause::Deadline);
-        counts.count_refused();
-        assert_eq!(counts.calls(), 2);
-        assert_eq!(counts.failures(Cause::Deadline), 1);
-        assert_eq!(counts.failures(Cause::Trap), 0);
-        assert_eq!(counts.refused(), 1);
     }
 }

@@ -302,11 +302,6 @@ impl Cause {
             Self::Poisoned => "poisoned",
         }
     }
-
-    /// Its position in [`Cause::ALL`].
-    pub(super) fn index(self) -> usize {
-        self as usize
-    }
 }
 
 /// The engine itself can't be set up.

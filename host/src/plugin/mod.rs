@@ -33,7 +33,7 @@ mod schema_size;
 mod tests;
 mod v0_1;
 
-pub use breaker::{Admission, Breaker, BreakerRules, CallCounts, Turn};
+pub use breaker::{Admission, Breaker, BreakerRules, Turn};
 pub use code_cache::user_code_cache;
 pub use component::{Component, Digest};
 pub use contract::{Import, Place, Role};
