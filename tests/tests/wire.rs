@@ -401,7 +401,7 @@ async fn interim_answers_reach_clients_of_http_1_1_only() {
 async fn a_server_that_only_ever_answers_for_now_is_given_up() {
     let origin = Origin::start("a").await;
     let endless = "HTTP/1.1 102 Processing\r\n\r\n".repeat(1000);
-    origin.answer(Answer::bytes(&endless).then(After::KeepAlive));
+    origin.answer(Answer::bytes(endless).then(After::KeepAlive));
     let weir = Weir::start(&simple(&[origin.address()], "", "")).await;
     let mut client = weir.client().await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
