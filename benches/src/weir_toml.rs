@@ -51,6 +51,8 @@ fn text(model: &Model) -> String {
     let mut top = table([
         ("workers", workers.into()),
         ("watch", false.into()),
+        // Neither proxy writes an access log.
+        ("log", Value::Array(Vec::new())),
         ("max_connections", 20_000.into()),
     ]);
     // A client that is idle on purpose isn't to be sent away while its memory is measured.
