@@ -1,28 +1,19 @@
 //! `[[frontend]]`: where clients connect, who judges them, and the default backend.
 
-use std::{collections::HashMap, ops::Range};
+use std::ops::Range;
 
 use super::{
-    Address, ForwardedFor, Frontend,
+    ForwardedFor, Frontend,
     address::{self, AddressError},
+    bind::{Listeners, read_bind},
     error_page::{is_framing, is_token, read_error_pages},
     name::{Unique, read_name},
     plugin_use::{Surroundings, hint_among, read_filter},
     process::{client_timeouts, read_limits},
-    read::{Fields, Reader},
+    read::Fields,
     value::{Node, shorten},
 };
 use crate::model::{BackendName, FrontendName};
-
-/// Each is a socket per worker.
-const MOST_LISTENERS: usize = 4_096;
-
-/// All addresses that are listened on, to find those given twice.
-#[derive(Default)]
-struct Listeners {
-    by_address: HashMap<Address, String>,
-    full: bool,
-}
 
 /// Reads all frontends. At least one is needed.
 pub(super) fn read_frontends(
@@ -129,104 +120,6 @@ fn read_frontend(
         limits,
         error_pages,
     })
-}
-
-fn read_bind(fields: &mut Fields<'_>, frontend: &str, listeners: &mut Listeners) -> Vec<Address> {
-    let Some(node) = fields.require("bind", "[\"0.0.0.0:8080\"]") else {
-        return Vec::new();
-    };
-    if let Some(text) = node.value().as_str() {
-        node.wrong(
-            "must be a list, found a string",
-            format!("write `bind = [\"{}\"]`", shorten(text)),
-        );
-        return Vec::new();
-    }
-    let Some(entries) = node.list("addresses") else {
-        return Vec::new();
-    };
-    if entries.is_empty() {
-        node.wrong("is empty", "a frontend listens on at least one address");
-    }
-    let mut bind = Vec::new();
-    for entry in entries {
-        let text = entry.plain_text("0.0.0.0:8080");
-        let addresses = text.and_then(|text| entry.address(address::bind(text, entry.reader.base)));
-        for address in addresses.into_iter().flatten() {
-            // Of a range that is taken, one port says enough.
-            if !listeners.take(&address, frontend, &entry) {
-                break;
-            }
-            bind.push(address);
-        }
-    }
-    bind
-}
-
-impl Listeners {
-    /// Whether the address is free. If not, that was said.
-    fn take(&mut self, address: &Address, frontend: &str, entry: &Node<'_>) -> bool {
-        if self.full {
-            return false;
-        }
-        if self.by_address.len() >= MOST_LISTENERS {
-            self.full = true;
-            entry.complain(
-                format!("more than {MOST_LISTENERS} addresses would be listened on"),
-                "use fewer or shorter port ranges",
-            );
-            return false;
-        }
-        if matches!(address, Address::Tcp(socket) if socket.port() == 0) {
-            return true;
-        }
-        if let Some(other) = self.by_address.get(address) {
-            entry.complain(
-                format!(
-                    "{} is already listened on by frontend `{}`",
-                    show(address),
-                    shorten(other)
-                ),
-                "choose another address or port",
-            );
-            return false;
-        }
-        self.warn_of_wildcards(address, entry.reader, entry);
-        self.by_address.insert(address.clone(), frontend.to_owned());
-        true
-    }
-
-    /// The system gives a connection to the most specific listener, which may surprise.
-    fn warn_of_wildcards(&self, address: &Address, reader: &Reader<'_>, entry: &Node<'_>) {
-        let Address::Tcp(socket) = address else {
-            return;
-        };
-        let mut wildcard = *socket;
-        wildcard.set_ip(match socket.ip() {
-            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-            std::net::IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
-        });
-        if let Some(other) = self.by_address.get(&Address::Tcp(wildcard)) {
-            reader.warning(
-                entry.span(),
-                format!(
-                    "{socket} is also covered by {wildcard} of frontend `{}`",
-                    shorten(other)
-                ),
-                "connections to it come here",
-            );
-        }
-    }
-}
-
-fn show(address: &Address) -> String {
-    match address {
-        Address::Tcp(socket) => socket.to_string(),
-        Address::Unix(path) => format!("unix:{}", path.display()),
-        Address::Inherited(fd) => format!("fd@{fd}"),
-        Address::Name { host, port } => format!("{host}:{port}"),
-        Address::ClientPort(ip) => ip.to_string(),
-    }
 }
 
 fn read_backend_name(node: &Node<'_>, backends: &[(&str, Range<usize>)]) -> Option<BackendName> {

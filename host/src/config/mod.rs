@@ -6,6 +6,7 @@
 
 mod address;
 mod backend;
+mod bind;
 mod check;
 mod error;
 mod error_page;
@@ -127,7 +128,7 @@ pub enum MapMatch {
 #[derive(Debug, Clone)]
 pub struct Frontend {
     pub name: FrontendName,
-    pub bind: Vec<Address>,
+    pub bind: Vec<Bind>,
     pub default_backend: Option<BackendName>,
     pub max_connections: Option<usize>,
     pub filters: Vec<PluginUse>,
@@ -139,6 +140,12 @@ pub struct Frontend {
     pub timeouts: ClientTimeouts,
     pub limits: Limits,
     pub error_pages: ErrorPages,
+}
+
+/// A socket that a frontend listens on, and what is special about the clients that come there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    pub address: Address,
 }
 
 /// A socket to listen on or connect to.

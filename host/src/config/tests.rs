@@ -121,6 +121,12 @@ fn check_true_is_a_tcp_check_with_haproxys_numbers() {
 }
 
 #[test]
+fn an_address_says_the_same_in_a_table() {
+    let table = sound(&SMALL.replace("[\"127.0.0.1:8080\"]", "[{ address = \"127.0.0.1:8080\" }]"));
+    assert_eq!(table.frontends[0].bind, sound(SMALL).frontends[0].bind);
+}
+
+#[test]
 fn relative_paths_start_at_the_files_folder() {
     let config = sound(&SMALL.replace("127.0.0.1:1", "unix:run/a.sock"));
     assert_eq!(

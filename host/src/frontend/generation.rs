@@ -26,8 +26,17 @@ pub struct Generation {
     pub number: u64,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
-    /// Which frontend a listener belongs to, by the listener's number.
-    pub listeners: Vec<Option<usize>>,
+    /// What each listener is used for, by the listener's number.
+    pub listeners: Vec<Option<ListenerUse>>,
+}
+
+/// What a listener means in one generation. The socket itself may outlive it: its clients are served
+/// by what the generation says that is current when they come.
+#[derive(Debug, Clone)]
+pub struct ListenerUse {
+    /// Position in the generation's frontends.
+    pub frontend: usize,
+    pub bind: config::Bind,
 }
 
 #[derive(Debug)]
@@ -154,7 +163,12 @@ impl LocalGeneration {
 
     /// The frontend that `listener` belongs to now, with its position; none if it was taken away.
     pub fn frontend_of(&self, listener: ListenerId) -> Option<usize> {
-        *self.shared.listeners.get(listener.0)?
+        self.listener(listener).map(|used| used.frontend)
+    }
+
+    /// What `listener` is used for now; none if it was taken away.
+    pub fn listener(&self, listener: ListenerId) -> Option<&ListenerUse> {
+        self.shared.listeners.get(listener.0)?.as_ref()
     }
 }
 

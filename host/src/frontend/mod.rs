@@ -24,5 +24,7 @@ mod worker;
 
 pub use accept::accept;
 pub use gate::Gate;
-pub use generation::{Backend, Filter, Frontend, Generation, LocalGeneration, PluginUse};
+pub use generation::{
+    Backend, Filter, Frontend, Generation, ListenerUse, LocalGeneration, PluginUse,
+};
 pub use worker::{ProcessState, Worker};

@@ -10,6 +10,7 @@ use tracing::info;
 
 use crate::{
     config::{Address, Config},
+    frontend::ListenerUse,
     model::FrontendName,
     net::{BindError, ListenerId, SharedListener},
 };
@@ -50,21 +51,21 @@ struct Bound {
 #[derive(Debug)]
 pub struct Plan {
     wanted: HashMap<Key, Bound>,
-    /// Which frontend each belongs to, by position.
-    pub frontends: HashMap<ListenerId, usize>,
+    /// What each is used for.
+    pub uses: HashMap<ListenerId, ListenerUse>,
     pub added: Vec<(ListenerId, Arc<SharedListener>)>,
     pub removed: Vec<ListenerId>,
 }
 
 impl Plan {
-    /// The frontend of each listener, by the listener's number.
-    pub fn by_listener(&self) -> Vec<Option<usize>> {
-        let most = self.frontends.keys().map(|id| id.0 + 1).max();
-        let mut frontends = vec![None; most.unwrap_or(0)];
-        for (id, frontend) in &self.frontends {
-            frontends[id.0] = Some(*frontend);
+    /// What each listener is used for, by the listener's number.
+    pub fn by_listener(&self) -> Vec<Option<ListenerUse>> {
+        let most = self.uses.keys().map(|id| id.0 + 1).max();
+        let mut uses = vec![None; most.unwrap_or(0)];
+        for (id, used) in &self.uses {
+            uses[id.0] = Some(used.clone());
         }
-        frontends
+        uses
     }
 }
 
@@ -81,17 +82,17 @@ impl Listeners {
     pub fn plan(&mut self, config: &Config) -> Result<Plan, Vec<BindError>> {
         let mut plan = Plan {
             wanted: HashMap::new(),
-            frontends: HashMap::new(),
+            uses: HashMap::new(),
             added: Vec::new(),
             removed: Vec::new(),
         };
         let mut errors = Vec::new();
         for (index, frontend) in config.frontends.iter().enumerate() {
-            for (position, address) in frontend.bind.iter().enumerate() {
-                let key = Key::new(&frontend.name, position, address);
+            for (position, bind) in frontend.bind.iter().enumerate() {
+                let key = Key::new(&frontend.name, position, &bind.address);
                 let bound = match self.bound.get(&key) {
                     Some(bound) => bound.clone(),
-                    None => match SharedListener::bind(address, self.workers) {
+                    None => match SharedListener::bind(&bind.address, self.workers) {
                         Ok(listener) => {
                             let bound = Bound {
                                 id: ListenerId(self.next),
@@ -107,14 +108,18 @@ impl Listeners {
                         }
                     },
                 };
-                plan.frontends.insert(bound.id, index);
+                let used = ListenerUse {
+                    frontend: index,
+                    bind: bind.clone(),
+                };
+                plan.uses.insert(bound.id, used);
                 plan.wanted.insert(key, bound);
             }
         }
         if !errors.is_empty() {
             return Err(errors);
         }
-        let kept: HashSet<_> = plan.frontends.keys().copied().collect();
+        let kept: HashSet<_> = plan.uses.keys().copied().collect();
         let before = self.bound.values().map(|bound| bound.id);
         plan.removed = before.filter(|id| !kept.contains(id)).collect();
         Ok(plan)
@@ -124,9 +129,9 @@ impl Listeners {
     pub fn adopt(&mut self, plan: Plan, config: &Config) {
         for (id, listener) in &plan.added {
             let frontend = plan
-                .frontends
+                .uses
                 .get(id)
-                .map(|index| &config.frontends[*index]);
+                .map(|used| &config.frontends[used.frontend]);
             if let Some(frontend) = frontend {
                 info!(frontend = %frontend.name, address = %listener.address, "listening");
             }

@@ -1,0 +1,159 @@
+//! `bind`: the addresses a frontend listens on, each with what is special about it.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use super::{
+    Address, Bind, address,
+    read::{Fields, Reader},
+    value::{Node, shorten},
+};
+
+/// Each is a socket per worker.
+const MOST_LISTENERS: usize = 4_096;
+
+/// All addresses that are listened on, to find those given twice.
+#[derive(Default)]
+pub(super) struct Listeners {
+    by_address: HashMap<Address, String>,
+    full: bool,
+}
+
+/// Reads `bind`. What is listened on twice, here or in an earlier frontend, is an error.
+pub(super) fn read_bind(
+    fields: &mut Fields<'_>,
+    frontend: &str,
+    listeners: &mut Listeners,
+) -> Vec<Bind> {
+    let Some(node) = fields.require("bind", "[\"0.0.0.0:8080\"]") else {
+        return Vec::new();
+    };
+    if let Some(text) = node.value().as_str() {
+        node.wrong(
+            "must be a list, found a string",
+            format!("write `bind = [\"{}\"]`", shorten(text)),
+        );
+        return Vec::new();
+    }
+    let Some(entries) = node.list("addresses") else {
+        return Vec::new();
+    };
+    if entries.is_empty() {
+        node.wrong("is empty", "a frontend listens on at least one address");
+    }
+    let mut bind = Vec::new();
+    for entry in entries {
+        for one in read_entry(&entry) {
+            // Of a range that is taken, one port says enough.
+            if !listeners.take(&one.address, frontend, &entry) {
+                break;
+            }
+            bind.push(one);
+        }
+    }
+    bind
+}
+
+/// An entry is an address alone, or a table with more; a port range gives one for each of its ports.
+fn read_entry(entry: &Node<'_>) -> Vec<Bind> {
+    const EXAMPLE: &str = "0.0.0.0:8080";
+    if !entry.value().is_table() {
+        if !entry.value().is_str() {
+            entry.wrong_type(
+                "a string or a table",
+                "write \"0.0.0.0:8080\" or { address = \"0.0.0.0:8080\" }",
+            );
+            return Vec::new();
+        }
+        return read_addresses(entry, EXAMPLE)
+            .into_iter()
+            .map(|address| Bind { address })
+            .collect();
+    }
+    let Some(mut fields) = entry.fields("[[frontend.bind]]") else {
+        return Vec::new();
+    };
+    let addresses = fields
+        .require("address", "\"0.0.0.0:8080\"")
+        .map(|node| read_addresses(&node, EXAMPLE));
+    fields.finish(&[]);
+    addresses
+        .into_iter()
+        .flatten()
+        .map(|address| Bind { address })
+        .collect()
+}
+
+fn read_addresses(node: &Node<'_>, example: &str) -> Vec<Address> {
+    let text = node.plain_text(example);
+    let read = text.and_then(|text| node.address(address::bind(text, node.reader.base)));
+    read.unwrap_or_default()
+}
+
+impl Listeners {
+    /// Whether the address is free. If not, that was said.
+    fn take(&mut self, address: &Address, frontend: &str, entry: &Node<'_>) -> bool {
+        if self.full {
+            return false;
+        }
+        if self.by_address.len() >= MOST_LISTENERS {
+            self.full = true;
+            entry.complain(
+                format!("more than {MOST_LISTENERS} addresses would be listened on"),
+                "use fewer or shorter port ranges",
+            );
+            return false;
+        }
+        if matches!(address, Address::Tcp(socket) if socket.port() == 0) {
+            return true;
+        }
+        if let Some(other) = self.by_address.get(address) {
+            entry.complain(
+                format!(
+                    "{} is already listened on by frontend `{}`",
+                    show(address),
+                    shorten(other)
+                ),
+                "choose another address or port",
+            );
+            return false;
+        }
+        self.warn_of_wildcards(address, entry.reader, entry);
+        self.by_address.insert(address.clone(), frontend.to_owned());
+        true
+    }
+
+    /// The system gives a connection to the most specific listener, which may surprise.
+    fn warn_of_wildcards(&self, address: &Address, reader: &Reader<'_>, entry: &Node<'_>) {
+        let Address::Tcp(socket) = address else {
+            return;
+        };
+        let mut wildcard = *socket;
+        wildcard.set_ip(match socket.ip() {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        });
+        if let Some(other) = self.by_address.get(&Address::Tcp(wildcard)) {
+            reader.warning(
+                entry.span(),
+                format!(
+                    "{socket} is also covered by {wildcard} of frontend `{}`",
+                    shorten(other)
+                ),
+                "connections to it come here",
+            );
+        }
+    }
+}
+
+fn show(address: &Address) -> String {
+    match address {
+        Address::Tcp(socket) => socket.to_string(),
+        Address::Unix(path) => format!("unix:{}", path.display()),
+        Address::Inherited(fd) => format!("fd@{fd}"),
+        Address::Name { host, port } => format!("{host}:{port}"),
+        Address::ClientPort(ip) => ip.to_string(),
+    }
+}
