@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::generation::Backend;
+use super::{generation::Backend, side::WholeAnswer};
 use crate::{
     config::{ErrorPage, ErrorPages},
     http::{
@@ -130,13 +130,13 @@ fn wording(status: u16) -> (&'static str, &'static str) {
 }
 
 /// Writes a whole answer. Its length is stated even where the body is left out.
-pub fn write(
-    out: &mut Vec<u8>,
-    head: &ResponseHead,
-    body: &[u8],
-    asked: Asked,
-    connection: ConnectionField,
-) {
+pub fn write(out: &mut Vec<u8>, answer: &WholeAnswer<'_>) {
+    let WholeAnswer {
+        head,
+        body,
+        asked,
+        connection,
+    } = *answer;
     let bodiless = matches!(head.status(), 204 | 304);
     let framing = if bodiless {
         Framing::None
@@ -159,7 +159,13 @@ pub fn refusal(out: &mut Vec<u8>, status: u16, pages: &ErrorPages) {
     let answer = Answer::Failed(status);
     let mut head = ResponseHead::new(status);
     let body = answer.body(&mut head, pages, None);
-    write(out, &head, &body, Asked::Other, ConnectionField::Close);
+    let answer = WholeAnswer {
+        head: &head,
+        body: &body,
+        asked: Asked::Other,
+        connection: ConnectionField::Close,
+    };
+    write(out, &answer);
 }
 
 #[cfg(test)]

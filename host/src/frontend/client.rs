@@ -3,24 +3,33 @@
 use std::{
     future::poll_fn,
     rc::Rc,
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{
+    answer,
+    download::{Download, DownloadError},
+    exchange::Next,
     facts::Ends,
-    transfer::grow,
+    side::{ClientSide, Unwatched, WholeAnswer},
+    transfer::{WaitsFor, grow},
+    tunnel::{Tunnelled, tunnel},
+    upload::{Upload, UploadError},
     worker::{IdleTicket, Worker},
 };
 use crate::{
     http::{
         bad::BadRequest,
+        body::{BadBody, BodyEvent, BodyReader},
         request::{RequestHead, read_request},
+        response::ResponseHead,
         scan::{HeadLimits, Progress, Read},
+        write::ResponseWrite,
     },
-    net::{Buffer, Deadline, ListenerId, Stream},
+    net::{Buffer, BufferPool, Deadline, ListenerId, Stream},
 };
 
 /// A client's connection between and during its exchanges.
@@ -242,6 +251,137 @@ impl Client {
         })
         .await;
         self.worker.buffers.give(buffer);
+    }
+}
+
+impl ClientSide for Client {
+    type Watch = Unwatched;
+
+    fn watch(&self) -> Unwatched {
+        Unwatched
+    }
+
+    fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
+    fn deadline(&mut self) -> &mut Deadline {
+        &mut self.deadline
+    }
+
+    fn body_reader(&self, head: &RequestHead, limit: Option<u64>) -> Result<BodyReader, BadBody> {
+        BodyReader::new(head.framing(), limit)
+    }
+
+    fn poll_upload(
+        &mut self,
+        cx: &mut Context<'_>,
+        upload: &mut Upload,
+        buffers: &BufferPool,
+        server: &mut Stream,
+        waits_for: &mut WaitsFor,
+    ) -> Poll<Result<(), UploadError>> {
+        let Self { stream, buffer, .. } = self;
+        upload.poll(cx, stream, buffer, buffers, server, waits_for)
+    }
+
+    fn skip_body(&mut self, body: &mut BodyReader) -> bool {
+        while !body.is_done() {
+            let Some(buffer) = &mut self.buffer else {
+                return false;
+            };
+            match body.next(buffer.filled()) {
+                Ok(BodyEvent::Data(data)) => buffer.consume(data.end),
+                Ok(BodyEvent::End(used)) => {
+                    buffer.consume(used);
+                    return true;
+                }
+                Ok(BodyEvent::NeedMore) | Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    async fn send_interim(
+        &mut self,
+        head: &ResponseHead,
+        buffers: &BufferPool,
+        limit: Duration,
+    ) -> Result<(), SendError> {
+        let mut out = buffers.scratch();
+        head.write(&mut out, &ResponseWrite::default());
+        let sent = self.send(&out, limit).await;
+        buffers.give_scratch(out);
+        sent
+    }
+
+    async fn send_answer(
+        &mut self,
+        answer: WholeAnswer<'_>,
+        buffers: &BufferPool,
+        limit: Duration,
+    ) -> Result<u64, SendError> {
+        let mut out = buffers.scratch();
+        answer::write(&mut out, &answer);
+        let sent = self.send(&out, limit).await;
+        let bytes = out.len() as u64;
+        buffers.give_scratch(out);
+        sent.map(|()| bytes)
+    }
+
+    fn begin_download(
+        &mut self,
+        head: &ResponseHead,
+        how: &ResponseWrite<'_>,
+        body: BodyReader,
+        buffers: &BufferPool,
+    ) -> Download {
+        let mut out = buffers.scratch();
+        head.write(&mut out, how);
+        Download::new(out, how.framing, body)
+    }
+
+    fn poll_download(
+        &mut self,
+        cx: &mut Context<'_>,
+        download: &mut Download,
+        (server, buffer): (&mut Stream, &mut Option<Buffer>),
+        buffers: &BufferPool,
+        waits_for: &mut WaitsFor,
+    ) -> Poll<Result<(), DownloadError>> {
+        download.poll(cx, server, buffer, buffers, &mut self.stream, waits_for)
+    }
+
+    async fn tunnel(
+        &mut self,
+        (server, from_server): (&mut Stream, Option<Buffer>),
+        buffers: &BufferPool,
+        limit: Duration,
+    ) -> Tunnelled {
+        let from_client = self.buffer.take();
+        tunnel(
+            &mut self.stream,
+            from_client,
+            server,
+            from_server,
+            buffers,
+            &mut self.deadline,
+            limit,
+        )
+        .await
+    }
+
+    /// A client that has more on its way would see a reset, perhaps before it saw the answer; what has
+    /// arrived and was not read counts, too.
+    fn close(&self, whole: bool) -> Next {
+        match whole && !self.has_pipelined() && self.stream.is_quiet() {
+            true => Next::Close,
+            false => Next::Linger,
+        }
+    }
+
+    fn ended(&mut self, at: Instant) {
+        self.idle_since = at;
     }
 }
 

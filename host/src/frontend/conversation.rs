@@ -5,10 +5,11 @@ use std::{future::poll_fn, task::Poll, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    client::{Client, SendError},
+    client::SendError,
     download::{Download, DownloadError},
     error::ExchangeError,
     reach::Reached,
+    side::{ClientSide, Watch},
     transfer::{WaitsFor, read_more},
     upload::{Upload, UploadError},
     worker::Worker,
@@ -109,9 +110,9 @@ impl<'a> Conversation<'a> {
 
     /// Sends the request and reads the head of the final answer. Interim answers are passed on to a
     /// client that knows them.
-    pub async fn ask(
+    pub async fn ask<C: ClientSide>(
         &mut self,
-        client: &mut Client,
+        client: &mut C,
         asked: Asked,
         version: Version,
     ) -> Result<(), AskError> {
@@ -154,20 +155,18 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    async fn pass_on_interim(
+    async fn pass_on_interim<C: ClientSide>(
         &mut self,
-        client: &mut Client,
+        client: &mut C,
         version: Version,
     ) -> Result<(), AskError> {
         // HTTP/1.0 knows no interim answers.
         if version == Version::Http10 {
             return Ok(());
         }
-        let mut out = self.worker.buffers.scratch();
-        self.head.write(&mut out, &ResponseWrite::default());
-        let sent = client.send(&out, self.limits.client).await;
-        self.worker.buffers.give_scratch(out);
-        sent.map_err(|error| {
+        let buffers = &self.worker.buffers;
+        let sent = client.send_interim(&self.head, buffers, self.limits.client);
+        sent.await.map_err(|error| {
             AskError::Failed(match error {
                 SendError::Gone => ExchangeError::ClientGone,
                 SendError::TimedOut => ExchangeError::ClientTimedOut {
@@ -178,17 +177,20 @@ impl<'a> Conversation<'a> {
     }
 
     /// Sends what can be sent until the server has said something.
-    async fn await_bytes(&mut self, client: &mut Client) -> Result<(), AskError> {
+    async fn await_bytes<C: ClientSide>(&mut self, client: &mut C) -> Result<(), AskError> {
         let buffers = &self.worker.buffers;
         let mut waits_for = WaitsFor::Server;
         let mut progressed = None;
         let mut since = self.since;
+        let mut watch = client.watch();
         poll_fn(|cx| {
+            if watch.poll_gone(cx).is_ready() {
+                return Poll::Ready(Err(AskError::Failed(ExchangeError::ClientGone)));
+            }
             if !self.upload.is_done() && !self.upload_refused {
-                let sent = self.upload.poll(
+                let sent = client.poll_upload(
                     cx,
-                    &mut client.stream,
-                    &mut client.buffer,
+                    &mut self.upload,
                     buffers,
                     &mut self.reached.stream,
                     &mut waits_for,
@@ -224,9 +226,9 @@ impl<'a> Conversation<'a> {
                     WaitsFor::Client => self.limits.client,
                     WaitsFor::Server => self.limits.server,
                 };
-                client.deadline.set(since, limit);
+                client.deadline().set(since, limit);
             }
-            client.deadline.poll_expired(cx).map(|()| {
+            client.deadline().poll_expired(cx).map(|()| {
                 Err(AskError::Failed(match waits_for {
                     WaitsFor::Client => ExchangeError::RequestBodyTimedOut {
                         limit: self.limits.client,
@@ -269,19 +271,17 @@ impl<'a> Conversation<'a> {
 
     /// Sends the answer to the client; a request that is still on its way goes on meanwhile. On failure
     /// the client sees that the answer is incomplete, since its connection closes in the middle.
-    pub async fn relay(
+    pub async fn relay<C: ClientSide>(
         &mut self,
-        client: &mut Client,
+        client: &mut C,
         to_client: Framing,
         connection: ConnectionField,
     ) -> Relayed {
-        let mut out = self.worker.buffers.scratch();
         let how = ResponseWrite {
             connection,
             framing: to_client,
             extra: &[],
         };
-        self.head.write(&mut out, &how);
         let body = match BodyReader::new(self.head.framing(), None) {
             Ok(body) => body,
             Err(bad) => {
@@ -291,16 +291,17 @@ impl<'a> Conversation<'a> {
                 };
             }
         };
-        let mut download = Download::new(out, to_client, body);
+        let buffers = &self.worker.buffers;
+        let mut download = client.begin_download(&self.head, &how, body, buffers);
         let failed = self.transfer(client, &mut download).await.err();
         let bytes = download.bytes;
         self.worker.buffers.give_scratch(download.into_out());
         Relayed { bytes, failed }
     }
 
-    async fn transfer(
+    async fn transfer<C: ClientSide>(
         &mut self,
-        client: &mut Client,
+        client: &mut C,
         download: &mut Download,
     ) -> Result<(), RelayFailure> {
         let buffers = &self.worker.buffers;
@@ -309,10 +310,9 @@ impl<'a> Conversation<'a> {
         poll_fn(|cx| {
             if !self.upload.is_done() && !self.upload_refused {
                 let mut ignored = WaitsFor::Server;
-                let sent = self.upload.poll(
+                let sent = client.poll_upload(
                     cx,
-                    &mut client.stream,
-                    &mut client.buffer,
+                    &mut self.upload,
                     buffers,
                     &mut self.reached.stream,
                     &mut ignored,
@@ -321,12 +321,11 @@ impl<'a> Conversation<'a> {
                 // means that neither connection is used again.
                 self.upload_refused |= matches!(sent, Poll::Ready(Err(_)));
             }
-            let moved = download.poll(
+            let moved = client.poll_download(
                 cx,
-                &mut self.reached.stream,
-                &mut self.buffer,
+                download,
+                (&mut self.reached.stream, &mut self.buffer),
                 buffers,
-                &mut client.stream,
                 &mut waits_for,
             );
             match moved {
@@ -347,9 +346,9 @@ impl<'a> Conversation<'a> {
                     WaitsFor::Client => self.limits.client,
                     WaitsFor::Server => self.limits.server,
                 };
-                client.deadline.set(Instant::now(), limit);
+                client.deadline().set(Instant::now(), limit);
             }
-            client.deadline.poll_expired(cx).map(|()| {
+            client.deadline().poll_expired(cx).map(|()| {
                 Err(match waits_for {
                     WaitsFor::Client => RelayFailure::ClientTimedOut,
                     WaitsFor::Server => RelayFailure::ServerTimedOut,

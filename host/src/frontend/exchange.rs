@@ -2,13 +2,13 @@
 //! request: ask filters, choose a backend, ask persistence, reach a server, send and receive, ask
 //! response filters, answer.
 
-use std::{rc::Rc, sync::Arc};
+use std::{future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll};
 
 use smallvec::SmallVec;
 
 use super::{
-    answer::{self, Answer},
-    client::{Client, SendError},
+    answer::Answer,
+    client::SendError,
     conversation::{AskError, Conversation, Limits, RelayFailure},
     edits,
     error::ExchangeError,
@@ -17,14 +17,14 @@ use super::{
     policy::{self, Failed, LocalPlugin},
     reach::Freshness,
     record::Record,
-    tunnel::tunnel,
+    side::{ClientSide, Watch, WholeAnswer},
     upload::Upload,
     worker::{RequestId, Worker},
 };
 use crate::{
     backend::BackendState,
     http::{
-        body::{BodyEvent, BodyReader},
+        body::BodyReader,
         framing::{Framing, Version},
         request::RequestHead,
         response::{Asked, ResponseHead},
@@ -48,11 +48,11 @@ pub enum Next {
 
 /// A request being served.
 #[derive(Debug)]
-pub struct Exchange<'a> {
+pub struct Exchange<'a, C> {
     pub(super) worker: &'a Worker,
     generation: Held,
     frontend: usize,
-    pub(super) client: &'a mut Client,
+    pub(super) client: &'a mut C,
     head: Box<RequestHead>,
     vars: Vars,
     id: RequestId,
@@ -88,12 +88,12 @@ enum Routed {
     Answer(Answer),
 }
 
-impl<'a> Exchange<'a> {
+impl<'a, C: ClientSide> Exchange<'a, C> {
     pub fn new(
         worker: &'a Worker,
         generation: Rc<LocalGeneration>,
         frontend: usize,
-        client: &'a mut Client,
+        client: &'a mut C,
         head: Box<RequestHead>,
         record: Record,
     ) -> Self {
@@ -117,14 +117,15 @@ impl<'a> Exchange<'a> {
             Ok(next) => next,
             Err(error) => self.fail(&error).await,
         };
-        self.client.idle_since = self.record.write(
+        let ended = self.record.write(
             self.worker,
             self.generation.shared(),
             self.frontend,
             Some(&self.head),
-            &self.client.ends,
+            self.client.ends(),
             self.id,
         );
+        self.client.ended(ended);
         self.worker.give_request_head(self.head);
         next
     }
@@ -134,13 +135,13 @@ impl<'a> Exchange<'a> {
             unreachable!("an exchange begins with its worker's part of a generation");
         };
         let frontend = &generation.shared.frontends[self.frontend];
-        let mut body = BodyReader::new(self.head.framing(), frontend.body_limit)
-            .map_err(ExchangeError::BadRequestBody)?;
+        let body = self.client.body_reader(&self.head, frontend.body_limit);
+        let mut body = body.map_err(ExchangeError::BadRequestBody)?;
 
         let chosen = match self.ask_filters(&generation, frontend)? {
             Routed::Backend(chosen) => chosen,
             Routed::Answer(answer) => {
-                let whole = self.skip_body(&mut body);
+                let whole = self.client.skip_body(&mut body);
                 return Ok(self.answer(answer, whole).await);
             }
         };
@@ -181,7 +182,7 @@ impl<'a> Exchange<'a> {
     ) -> Facts<'b> {
         Facts {
             head: &self.head,
-            ends: &self.client.ends,
+            ends: self.client.ends(),
             frontend: frontend.name.as_str(),
             backend: backend.map(|backend| backend.name.as_str()),
             vars: &self.vars,
@@ -274,8 +275,9 @@ impl<'a> Exchange<'a> {
         let mut wanted = bound;
         let mut freshness = Freshness::Any;
         loop {
+            let mut watch = self.client.watch();
             let reached = self.reach(frontend, backend, local, wanted, freshness);
-            let reached = reached.await?;
+            let reached = unless_gone(&mut watch, reached).await?;
             let server = reached.server;
             let name = backend.servers[server].name.clone();
             let limits = Limits {
@@ -319,8 +321,8 @@ impl<'a> Exchange<'a> {
         let id;
         let mut extra: SmallVec<[(&str, &[u8]); 2]> = SmallVec::new();
         if let Some(forwarded_for) = &frontend.forwarded_for
-            && let Some(address) = self.client.ends.client_address()
-            && !self.client.ends.is_client_in(&forwarded_for.except)
+            && let Some(address) = self.client.ends().client_address()
+            && !self.client.ends().is_client_in(&forwarded_for.except)
         {
             extra.push((&forwarded_for.header, address.as_bytes()));
         }
@@ -464,7 +466,7 @@ impl<'a> Exchange<'a> {
         let Some(failure) = relayed.failed else {
             return Ok(match keep && sent {
                 true => Next::KeepAlive,
-                false => self.close(sent),
+                false => self.client.close(sent),
             });
         };
         let error = match failure {
@@ -497,33 +499,19 @@ impl<'a> Exchange<'a> {
             .await;
         let mut bytes = head.bytes;
         if head.failed.is_none() {
-            let from_client = self.client.buffer.take();
             let from_server = talk.buffer.take();
-            let done = tunnel(
-                &mut self.client.stream,
-                from_client,
-                &mut talk.reached.stream,
-                from_server,
+            let done = self.client.tunnel(
+                (&mut talk.reached.stream, from_server),
                 &self.worker.buffers,
-                &mut self.client.deadline,
                 backend.timeouts.tunnel,
-            )
-            .await;
+            );
+            let done = done.await;
             bytes += done.to_client;
             self.record.tunnelled(done.end);
         }
         self.record.sent(bytes, talk.upload.bytes);
         talk.end();
         Next::Close
-    }
-
-    /// How to close after an answer. A client that has more on its way would see a reset, perhaps before
-    /// it saw the answer; what has arrived and was not read counts, too.
-    fn close(&self, whole: bool) -> Next {
-        match whole && !self.client.has_pipelined() && self.client.stream.is_quiet() {
-            true => Next::Close,
-            false => Next::Linger,
-        }
     }
 
     /// Whether the client's connection may go on after this exchange.
@@ -535,7 +523,7 @@ impl<'a> Exchange<'a> {
         match (keep, self.head.version()) {
             (false, _) => ConnectionField::Close,
             (true, Version::Http10) => ConnectionField::KeepAlive,
-            (true, Version::Http11) => ConnectionField::Implied,
+            (true, Version::Http11 | Version::Http2) => ConnectionField::Implied,
         }
     }
 
@@ -551,41 +539,26 @@ impl<'a> Exchange<'a> {
         let mut head = self.worker.response_head();
         let body = answer.body(&mut head, &frontend.error_pages, backend);
         edits::apply_response(&mut head, &mut self.vars, &self.response_edits);
-        let mut out = self.worker.buffers.scratch();
-        let asked = Asked::by(self.head.method());
-        answer::write(&mut out, &head, &body, asked, self.connection_field(keep));
-        let sent = self.client.send(&out, frontend.timeouts.client).await;
+        let whole_answer = WholeAnswer {
+            head: &head,
+            body: &body,
+            asked: Asked::by(self.head.method()),
+            connection: self.connection_field(keep),
+        };
+        let buffers = &self.worker.buffers;
+        let limit = frontend.timeouts.client;
+        let sent = self.client.send_answer(whole_answer, buffers, limit).await;
         if let Answer::Denied(_) | Answer::Reply(_) = answer {
             frontend.metrics.denied();
         }
         self.record
-            .answered_by_proxy(head.status(), &answer, out.len() as u64);
-        self.worker.buffers.give_scratch(out);
+            .answered_by_proxy(head.status(), &answer, sent.unwrap_or(0));
         self.worker.give_response_head(head);
         match sent {
-            Ok(()) if keep => Next::KeepAlive,
-            Ok(()) => self.close(whole),
+            Ok(_) if keep => Next::KeepAlive,
+            Ok(_) => self.client.close(whole),
             Err(SendError::Gone | SendError::TimedOut) => Next::Close,
         }
-    }
-
-    /// Drops the part of the request's body that is here. False if there is more to come: then the next
-    /// request cannot be found and the connection must close.
-    fn skip_body(&mut self, body: &mut BodyReader) -> bool {
-        while !body.is_done() {
-            let Some(buffer) = &mut self.client.buffer else {
-                return false;
-            };
-            match body.next(buffer.filled()) {
-                Ok(BodyEvent::Data(data)) => buffer.consume(data.end),
-                Ok(BodyEvent::End(used)) => {
-                    buffer.consume(used);
-                    return true;
-                }
-                Ok(BodyEvent::NeedMore) | Err(_) => return false,
-            }
-        }
-        true
     }
 
     /// Tells the client what went wrong, if it can still be told, and the log in any case.
@@ -598,6 +571,19 @@ impl<'a> Exchange<'a> {
         self.answer(Answer::Failed(status), self.is_bodiless())
             .await
     }
+}
+
+/// Goes on until the client has gone.
+async fn unless_gone<T>(
+    watch: &mut impl Watch,
+    step: impl Future<Output = Result<T, ExchangeError>>,
+) -> Result<T, ExchangeError> {
+    let mut step = pin!(step);
+    poll_fn(|cx| match step.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(done),
+        Poll::Pending => watch.poll_gone(cx).map(|()| Err(ExchangeError::ClientGone)),
+    })
+    .await
 }
 
 /// Whether a protocol named by `Upgrade` is a version of HTTP.

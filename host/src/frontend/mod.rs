@@ -17,6 +17,7 @@ mod generation;
 mod policy;
 mod reach;
 mod record;
+mod side;
 mod transfer;
 mod tunnel;
 mod upload;

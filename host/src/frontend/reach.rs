@@ -11,6 +11,7 @@ use super::{
     exchange::Exchange,
     generation::{Backend, Frontend, LocalBackend},
     policy::{self, Failed, Pick},
+    side::ClientSide,
 };
 use crate::{
     backend::{ConnectError, Place, PoolKey, QueueError, ServerAddress, connect},
@@ -53,7 +54,7 @@ enum Room {
 /// Positions of servers that this exchange has already failed on.
 type Tried = SmallVec<[usize; 4]>;
 
-impl Exchange<'_> {
+impl<C: ClientSide> Exchange<'_, C> {
     /// Finds a server, `bound` if that is still possible, and connects to it.
     pub(super) async fn reach(
         &mut self,
@@ -240,7 +241,7 @@ impl Exchange<'_> {
     ) -> Result<(Stream, PoolKey, bool), ConnectError> {
         let server = &backend.servers[server];
         let port = match &server.address {
-            ServerAddress::ClientPort(_) => self.client.ends.listener_port(),
+            ServerAddress::ClientPort(_) => self.client.ends().listener_port(),
             ServerAddress::Ip(_) | ServerAddress::Unix(_) => 0,
         };
         let key = (server.state.key(), port);

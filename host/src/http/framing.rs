@@ -20,12 +20,14 @@ pub enum Framing {
     UntilClose,
 }
 
-/// HTTP/1.0 or 1.1; no other version gets past the first line.
+/// What one side speaks. No version but 1.0 and 1.1 gets past the first line of a message; heads that came
+/// over HTTP/2 are marked as such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Version {
     Http10,
     #[default]
     Http11,
+    Http2,
 }
 
 impl Version {
@@ -33,6 +35,7 @@ impl Version {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2.0",
         }
     }
 }
@@ -128,7 +131,7 @@ pub(super) struct Options {
 impl Options {
     pub(super) fn persistent(self, version: Version) -> bool {
         match version {
-            Version::Http11 => !self.close,
+            Version::Http11 | Version::Http2 => !self.close,
             Version::Http10 => self.keep_alive && !self.close,
         }
     }

@@ -120,12 +120,13 @@ impl ResponseHead {
         self.framing
     }
 
-    /// The framing for a client of that version: one of 1.0 knows no chunks, and for one of 1.1 chunks
-    /// spare the connection where the server ends the body by closing.
+    /// The framing for a client of that version: one of 1.0 knows no chunks, and for others they spare the
+    /// connection where the server ends the body by closing. HTTP/2 has frames for chunks, which come to the
+    /// same: an end that cannot be mistaken, and trailers.
     pub fn framing_for(&self, client: Version) -> Framing {
         match (self.framing, client) {
             (Framing::Chunked | Framing::UntilClose, Version::Http10) => Framing::UntilClose,
-            (Framing::UntilClose, Version::Http11) => Framing::Chunked,
+            (Framing::UntilClose, Version::Http11 | Version::Http2) => Framing::Chunked,
             (framing, _) => framing,
         }
     }
