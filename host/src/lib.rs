@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 6  main, cli
-//! 5  proxy, admin
+//! 5  proxy, admin | workbench
 //! 4  frontend
 //! 3  backend | plugin
 //! 2  net | http | telemetry
@@ -20,3 +20,4 @@ pub mod net;
 pub mod plugin;
 pub mod proxy;
 pub mod telemetry;
+pub mod workbench;

@@ -31,6 +31,7 @@
 //! ```
 
 mod client;
+mod command;
 mod curl;
 mod deadline;
 mod fill;
@@ -43,6 +44,7 @@ mod simple;
 mod weir;
 
 pub use client::{Client, Response};
+pub use command::{Ran, WeirCommand};
 pub use curl::{CurlOutput, curl};
 pub use deadline::{DEADLINE, eventually, within};
 pub use fill::{closed_port, component, fill, repository};

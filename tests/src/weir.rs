@@ -403,7 +403,7 @@ impl Drop for Weir {
 }
 
 /// `WEIR_BIN`, or the binary that lies beside the test's own in the target folder.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(file) = std::env::var_os("WEIR_BIN") {
         // The proxy is started from another folder.
         return std::path::absolute(&file).expect("WEIR_BIN is not empty");

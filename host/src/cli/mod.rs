@@ -1,6 +1,6 @@
 //! The command line: what can be asked of `weir`, and how its answers and errors look.
 
-mod inspect;
+mod plugin;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -50,21 +50,7 @@ enum Command {
     },
     /// Tools for plugins.
     #[command(subcommand)]
-    Plugin(PluginCommand),
-}
-
-#[derive(Debug, Subcommand)]
-enum PluginCommand {
-    /// Shows what a component can be used as, what it asks for, and its config schema.
-    Inspect {
-        /// A .wasm file, or the name of a plugin that comes with Weir.
-        file: PathBuf,
-        /// A config as JSON text, to see the inputs that it makes the plugin ask for.
-        #[arg(long, value_name = "JSON", default_value = "{}")]
-        config: String,
-    },
-    /// Lists the plugins that come with Weir.
-    List,
+    Plugin(plugin::Command),
 }
 
 /// Runs the command line; its errors go to stderr.
@@ -84,10 +70,7 @@ pub fn main() -> ExitCode {
                 println!("{} is sound", config.display());
             }))
         }
-        Command::Plugin(PluginCommand::Inspect { file, config }) => {
-            inspect::inspect(&file, &config)
-        }
-        Command::Plugin(PluginCommand::List) => inspect::list(),
+        Command::Plugin(command) => plugin::run(command),
     }
 }
 

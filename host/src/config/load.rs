@@ -30,6 +30,11 @@ const RECOVERY_BYTES: usize = 256 << 10;
 /// # Errors
 /// Everything that is wrong with it, each with its place.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    parse(path, &text_of(path)?)
+}
+
+/// The text of a file that a person wrote.
+pub(super) fn text_of(path: &Path) -> Result<String, ConfigErrors> {
     let of_file = |message: String| ConfigErrors::from(ConfigError::of_file(path, message));
     let unreadable = |error: std::io::Error| of_file(format!("cannot be read: {error}"));
 
@@ -41,14 +46,13 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
         return Err(of_file(too_large(about.len())));
     }
     let bytes = fs::read(path).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..at]).count() + 1;
         of_file(format!(
             "is not UTF-8 text: byte {at}, on line {line}, has no meaning"
         ))
-    })?;
-    parse(path, &text)
+    })
 }
 
 fn too_large(bytes: u64) -> String {
@@ -60,6 +64,19 @@ fn too_large(bytes: u64) -> String {
 /// # Errors
 /// Everything that is wrong with it, each with its place.
 pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigErrors> {
+    let (config, warnings) = parse_with(file, text, |reader, tree| read(reader, file, text, tree))?;
+    Ok(Config { warnings, ..config })
+}
+
+/// Reads `text` as TOML and its tree with `read`; what was found worth a warning comes along.
+///
+/// # Errors
+/// Everything that is wrong with it, each with its place.
+pub(super) fn parse_with<T>(
+    file: &Path,
+    text: &str,
+    read: impl FnOnce(&Reader<'_>, &DeTable<'_>) -> T,
+) -> Result<(T, Vec<String>), ConfigErrors> {
     if text.len() as u64 > MOST_BYTES {
         return Err(ConfigError::of_file(file, too_large(text.len() as u64)).into());
     }
@@ -76,10 +93,9 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigErrors> {
 
     let base = folder_of(file);
     let reader = Reader::new(&base);
-    let config = read(&reader, file, text, &tree);
-    let findings = reader.into_findings();
-    let warnings = findings.conclude(&source)?;
-    Ok(Config { warnings, ..config })
+    let read = read(&reader, &tree);
+    let warnings = reader.into_findings().conclude(&source)?;
+    Ok((read, warnings))
 }
 
 /// The folder in absolute form, so that a change of the working directory does not matter later.

@@ -7,6 +7,7 @@
 mod address;
 mod backend;
 mod bind;
+pub mod cases;
 mod check;
 mod error;
 mod error_page;

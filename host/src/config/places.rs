@@ -33,6 +33,17 @@ impl ConfigPlaces {
         self.error_at(self.plugin.clone(), message.into())
     }
 
+    /// An error at a stretch of the file.
+    pub fn span_error(&self, span: Range<usize>, message: impl Into<String>) -> ConfigError {
+        self.error_at(span, message.into())
+    }
+
+    /// The line, from 1, that the byte `at` of the file is in.
+    pub fn line(&self, at: usize) -> usize {
+        let before = &self.source.as_bytes()[..at.min(self.source.len())];
+        memchr::memchr_iter(b'\n', before).count() + 1
+    }
+
     fn nearest(&self, pointer: &str) -> Range<usize> {
         let mut pointer = pointer;
         loop {

@@ -18,6 +18,7 @@ mod policy;
 mod reach;
 mod record;
 mod side;
+mod staged;
 mod transfer;
 mod tunnel;
 mod upload;
@@ -28,4 +29,5 @@ pub use gate::Gate;
 pub use generation::{
     Backend, Filter, Frontend, Generation, ListenerUse, LocalGeneration, PluginUse,
 };
+pub use staged::{BadGiven, StagedExchange};
 pub use worker::{ProcessState, Worker};

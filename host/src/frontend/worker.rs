@@ -206,6 +206,15 @@ pub struct RequestId {
 pub struct RequestIdText([u8; 32]);
 
 impl RequestId {
+    /// Of an exchange that a tool made up.
+    pub(super) fn of_tool() -> Self {
+        Self {
+            process: 0,
+            worker: 0,
+            number: 0,
+        }
+    }
+
     pub fn text(self) -> RequestIdText {
         let low = u128::from(self.worker) << 48 | u128::from(self.number & 0xffff_ffff_ffff);
         let id = u128::from(self.process) << 64 | low;

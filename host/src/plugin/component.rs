@@ -92,6 +92,12 @@ impl Component {
         self.size
     }
 
+    /// Of its machine code, in bytes.
+    pub fn code_size(&self) -> usize {
+        let code = self.code.image_range();
+        (code.end as usize).saturating_sub(code.start as usize)
+    }
+
     /// What it exports, in the order of [`Role::ALL`].
     pub fn roles(&self) -> &[Role] {
         &self.roles

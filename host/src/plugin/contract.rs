@@ -66,7 +66,7 @@ impl Place {
     }
 
     /// Whether a component that exports `roles` can stand here.
-    pub(super) fn suits(self, roles: &[Role]) -> bool {
+    pub fn suits(self, roles: &[Role]) -> bool {
         match self {
             Self::Filter => {
                 roles.contains(&Role::RequestFilter) || roles.contains(&Role::ResponseFilter)
@@ -77,7 +77,7 @@ impl Place {
     }
 
     /// Those of a component's roles that are called here.
-    pub(super) fn plays(self, role: Role) -> bool {
+    pub fn plays(self, role: Role) -> bool {
         match role {
             Role::RequestFilter | Role::ResponseFilter => self == Self::Filter,
             Role::Balancer | Role::BalancerFeedback => self == Self::Balancer,

@@ -16,6 +16,7 @@ use super::{
     log_gate::{Level, LogGate},
     maps::{Entry, Map},
     runtime::limits,
+    stage::Stage,
 };
 
 /// What instances of one plugin use share and see.
@@ -23,6 +24,7 @@ pub(super) struct Surroundings {
     pub log: LogGate,
     /// The maps that were granted.
     pub maps: Vec<Arc<Map>>,
+    pub stage: Option<Arc<Stage>>,
 }
 
 /// The host's side of one instance.
@@ -78,6 +80,11 @@ impl State {
                 Err(wasmtime::Error::msg("too many calls of the proxy"))
             }
         }
+    }
+
+    /// What its linear memories take, in bytes.
+    pub fn memory(&self) -> usize {
+        self.memory.used
     }
 
     fn map(&self, name: &str) -> Option<&Arc<Map>> {
@@ -202,6 +209,9 @@ fn link_clock(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         "now",
         |mut store: StoreContextMut<'_, State>, (): ()| {
             store.data_mut().count_import()?;
+            if let Some(stage) = &store.data().surroundings.stage {
+                return Ok((stage.now(),));
+            }
             // A clock set before 1970 is shown as 1970.
             let since = SystemTime::now().duration_since(UNIX_EPOCH);
             let now = since.map_or(0, |since| since.as_millis());
@@ -216,6 +226,9 @@ fn link_random(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         |mut store: StoreContextMut<'_, State>, (): ()| {
             let state = store.data_mut();
             state.count_import()?;
+            if let Some(stage) = &state.surroundings.stage {
+                return Ok((stage.roll(),));
+            }
             Ok((state.random.next()?,))
         },
     )

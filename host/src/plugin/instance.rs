@@ -131,6 +131,11 @@ impl Instance {
         self.deadline = self.core.deadline;
     }
 
+    /// What its linear memories take now, in bytes.
+    pub fn memory(&self) -> usize {
+        self.store.data().memory()
+    }
+
     /// Asks a request filter. `values` are those of `inputs(Hook::OnRequest)`, in that order.
     ///
     /// A backend's position and the statuses in the answer have been checked; headers haven't.

@@ -101,6 +101,7 @@ impl Core {
         let surroundings = Surroundings {
             log: LogGate::new(spec.name.clone()),
             maps: find_maps(&spec.grants.maps, spec.maps)?,
+            stage: runtime.options().stage.clone(),
         };
         let granted = granted(&spec.source, spec.grants);
         let pre = link(runtime, &component, &granted)?;

@@ -29,6 +29,7 @@ mod plugin;
 mod runtime;
 mod schema;
 mod schema_size;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod v0_1;
@@ -42,3 +43,4 @@ pub use inspect::{Asks, Inspection};
 pub use instance::Instance;
 pub use plugin::{Plugin, PluginInfo, PluginSpec};
 pub use runtime::{Runtime, RuntimeOptions};
+pub use stage::Stage;

@@ -21,6 +21,7 @@ use super::{
     code_cache,
     component::{Component, Digest},
     error::{LoadError, LoadFault, RuntimeError},
+    stage::Stage,
 };
 
 /// How long the clock of deadlines takes from one step to the next. Shorter deadlines are as long as
@@ -47,6 +48,8 @@ pub struct RuntimeOptions {
     /// For everything that happens while loading and starting: `describe`, `configure`, the trial
     /// calls.
     pub setup_deadline: Duration,
+    /// A clock and random numbers in place of the system's, for tools.
+    pub stage: Option<Arc<Stage>>,
 }
 
 impl Default for RuntimeOptions {
@@ -59,6 +62,7 @@ impl Default for RuntimeOptions {
             max_answer: 2 * 1024 * 1024,
             max_imports: 10_000,
             setup_deadline: Duration::from_secs(2),
+            stage: None,
         }
     }
 }

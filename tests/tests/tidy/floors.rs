@@ -3,10 +3,11 @@
 use crate::source::Source;
 
 /// A folder or file of `host/src` and its floor. All that main does is to start cli.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("main", 7),
     ("cli", 6),
     ("proxy", 5),
+    ("workbench", 5),
     ("frontend", 4),
     ("backend", 3),
     ("plugin", 3),

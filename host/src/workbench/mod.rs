@@ -1,0 +1,12 @@
+//! The bench that plugin authors work at: cases, timing, simulation. Plugins are compiled, linked, limited
+//! and called as in the proxy, by the same code, and there is no proxy.
+//!
+//! Knows nothing of sockets.
+
+mod answer;
+mod diff;
+mod subject;
+pub mod testing;
+pub mod timing;
+
+pub use subject::{Setup, Subject, SubjectError};
