@@ -13,6 +13,7 @@ use super::{
     error::LoadFault,
     runtime::Runtime,
     v0_1,
+    wasi::WasiImport,
 };
 
 /// SHA-256 of a component's bytes.
@@ -45,6 +46,7 @@ pub struct Component {
     size: usize,
     roles: Vec<Role>,
     imports: Vec<Import>,
+    wasi: Vec<WasiImport>,
     /// Imports that this Weir doesn't know.
     foreign: Vec<String>,
     /// `weir:plugin@0.1.0`
@@ -70,14 +72,15 @@ impl Component {
             .map(|(name, _)| name.to_owned())
             .collect();
         let (contract, newer) = contract_version(&exports)?;
-        let (imports, foreign) = imports_of(&kind, engine)?;
+        let imports = Imports::of(&kind, engine)?;
         Ok(Self {
             roles: roles_of(&exports),
             code,
             digest,
             size: bytes.len(),
-            imports,
-            foreign,
+            imports: imports.contract,
+            wasi: imports.wasi,
+            foreign: imports.foreign,
             contract,
             newer,
         })
@@ -106,6 +109,11 @@ impl Component {
     /// What it asks the proxy for.
     pub fn imports(&self) -> &[Import] {
         &self.imports
+    }
+
+    /// What it imports of WASI, which is linked with nothing behind it.
+    pub fn wasi_imports(&self) -> &[WasiImport] {
+        &self.wasi
     }
 
     /// What it asks for and no Weir of this version has; such a component can't be loaded.
@@ -249,28 +257,38 @@ fn roles_of(exports: &[String]) -> Vec<Role> {
     roles
 }
 
-fn imports_of(
-    kind: &component::types::Component,
-    engine: &Engine,
-) -> Result<(Vec<Import>, Vec<String>), LoadFault> {
-    let mut imports = Vec::new();
-    let mut foreign = Vec::new();
-    for (name, item) in kind.imports(engine) {
-        if contract::is_only_types(&item.ty, engine) {
-            continue;
+/// What a component imports, by who is asked for it.
+#[derive(Default)]
+struct Imports {
+    contract: Vec<Import>,
+    wasi: Vec<WasiImport>,
+    foreign: Vec<String>,
+}
+
+impl Imports {
+    fn of(kind: &component::types::Component, engine: &Engine) -> Result<Self, LoadFault> {
+        let mut imports = Self::default();
+        for (name, item) in kind.imports(engine) {
+            if let Some(import) = WasiImport::parse(name) {
+                imports.wasi.push(import);
+                continue;
+            }
+            if contract::is_only_types(&item.ty, engine) {
+                continue;
+            }
+            let interface = Interface::parse(name);
+            let of_contract = interface.and_then(|interface| interface.of_contract());
+            if let (Some(interface), Some(_)) = (interface, of_contract) {
+                check_version(&interface)?;
+            }
+            let known = Import::ALL
+                .into_iter()
+                .find(|import| of_contract == Some(import.as_str()));
+            match known {
+                Some(import) => imports.contract.push(import),
+                None => imports.foreign.push(name.to_owned()),
+            }
         }
-        let interface = Interface::parse(name);
-        let of_contract = interface.and_then(|interface| interface.of_contract());
-        if let (Some(interface), Some(_)) = (interface, of_contract) {
-            check_version(&interface)?;
-        }
-        let known = Import::ALL
-            .into_iter()
-            .find(|import| of_contract == Some(import.as_str()));
-        match known {
-            Some(import) => imports.push(import),
-            None => foreign.push(name.to_owned()),
-        }
+        Ok(imports)
     }
-    Ok((imports, foreign))
 }

@@ -2,8 +2,8 @@
 //! that each instance's calls are counted against.
 
 use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use wasmtime::{
@@ -17,6 +17,7 @@ use super::{
     maps::{Entry, Map},
     runtime::limits,
     stage::Stage,
+    wasi::{Stream, WasiState},
 };
 
 /// What instances of one plugin use share and see.
@@ -33,6 +34,8 @@ pub(super) struct State {
     random: Random,
     memory: Memory,
     imports_left: u32,
+    /// None for a component that imports nothing of WASI.
+    wasi: Option<Box<WasiState>>,
     /// The limit that the running call has hit, which explains the trap that most likely follows.
     overrun: Option<Overrun>,
 }
@@ -45,7 +48,7 @@ pub(super) enum Overrun {
 }
 
 impl State {
-    pub fn new(surroundings: Arc<Surroundings>, memory: usize) -> Self {
+    pub fn new(surroundings: Arc<Surroundings>, memory: usize, wasi: Option<WasiState>) -> Self {
         Self {
             surroundings,
             random: Random::default(),
@@ -55,6 +58,7 @@ impl State {
                 granted: 0,
             },
             imports_left: 0,
+            wasi: wasi.map(Box::new),
             overrun: None,
         }
     }
@@ -69,7 +73,55 @@ impl State {
         self.overrun
     }
 
-    fn count_import(&mut self) -> wasmtime::Result<()> {
+    /// After a failed call: what was printed without an end of line is the last that will be heard.
+    pub fn end_output(&mut self) {
+        if let Some(wasi) = &mut self.wasi {
+            wasi.end_output(&self.surroundings.log);
+        }
+    }
+
+    /// What a function of WASI works on.
+    pub fn wasi(&mut self) -> &mut WasiState {
+        let wasi = self.wasi.as_deref_mut();
+        wasi.expect("WASI is linked only for components that import it, and these have it")
+    }
+
+    /// Takes what was printed, to the log once its lines have ended.
+    pub fn print(&mut self, stream: Stream, bytes: &[u8]) {
+        let wasi = self.wasi.as_deref_mut();
+        let wasi = wasi.expect("only a component that imports WASI can print");
+        wasi.print(stream, bytes, &self.surroundings.log);
+    }
+
+    /// The time since 1970. A clock set before that is shown as 1970.
+    pub fn wall_clock(&self) -> Duration {
+        match &self.surroundings.stage {
+            Some(stage) => Duration::from_millis(stage.now()),
+            None => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The time since some moment in the past; it never goes back.
+    pub fn monotonic_clock(&self) -> Duration {
+        // None of a plugin's business is when the machine was started.
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match &self.surroundings.stage {
+            Some(stage) => Duration::from_millis(stage.now()),
+            None => START.elapsed(),
+        }
+    }
+
+    /// The next of the numbers that nobody can guess.
+    pub fn random(&mut self) -> wasmtime::Result<u64> {
+        match &self.surroundings.stage {
+            Some(stage) => Ok(stage.roll()),
+            None => self.random.next(),
+        }
+    }
+
+    pub fn count_import(&mut self) -> wasmtime::Result<()> {
         match self.imports_left.checked_sub(1) {
             Some(left) => {
                 self.imports_left = left;
@@ -209,12 +261,7 @@ fn link_clock(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         "now",
         |mut store: StoreContextMut<'_, State>, (): ()| {
             store.data_mut().count_import()?;
-            if let Some(stage) = &store.data().surroundings.stage {
-                return Ok((stage.now(),));
-            }
-            // A clock set before 1970 is shown as 1970.
-            let since = SystemTime::now().duration_since(UNIX_EPOCH);
-            let now = since.map_or(0, |since| since.as_millis());
+            let now = store.data().wall_clock().as_millis();
             Ok((u64::try_from(now).unwrap_or(u64::MAX),))
         },
     )
@@ -226,10 +273,7 @@ fn link_random(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         |mut store: StoreContextMut<'_, State>, (): ()| {
             let state = store.data_mut();
             state.count_import()?;
-            if let Some(stage) = &state.surroundings.stage {
-                return Ok((stage.roll(),));
-            }
-            Ok((state.random.next()?,))
+            Ok((state.random()?,))
         },
     )
 }

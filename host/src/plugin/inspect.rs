@@ -15,6 +15,7 @@ use super::{
     maps::MapStore,
     plugin::{PluginInfo, PluginSpec},
     runtime::Runtime,
+    wasi::WasiImport,
 };
 
 /// What a component is and asks for. Shown by `weir plugin inspect`.
@@ -27,6 +28,8 @@ pub struct Inspection {
     pub contract: String,
     pub roles: Vec<Role>,
     pub imports: Vec<Import>,
+    /// What it imports of WASI.
+    pub wasi_imports: Vec<WasiImport>,
     /// Imports that Weir doesn't have; with any of these it can't be loaded.
     pub foreign_imports: Vec<String>,
     /// `None` if it couldn't be started; `asks` says why.
@@ -78,6 +81,7 @@ impl Inspection {
             contract: component.contract().to_owned(),
             roles: component.roles().to_vec(),
             imports: component.imports().to_vec(),
+            wasi_imports: component.wasi_imports().to_vec(),
             foreign_imports: component.foreign_imports().to_vec(),
             info,
             asks,
@@ -123,12 +127,18 @@ impl fmt::Display for Inspection {
 
 impl Inspection {
     fn show_imports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.imports.is_empty() && self.foreign_imports.is_empty() {
+        let others = self.wasi_imports.is_empty() && self.foreign_imports.is_empty();
+        if self.imports.is_empty() && others {
             return writeln!(f, "imports   nothing");
         }
         for import in &self.imports {
             let grant = import.grant_line().unwrap_or("always granted");
             writeln!(f, "imports   {:<8}  {grant}", import.as_str())?;
+        }
+        for import in &self.wasi_imports {
+            let granted = import.needs.and_then(Import::grant_line);
+            let access = granted.unwrap_or("linked, denied");
+            writeln!(f, "imports   {}  {access}", import.name)?;
         }
         for import in &self.foreign_imports {
             writeln!(f, "imports   {import}, which Weir doesn't have")?;

@@ -18,6 +18,7 @@ use super::{
     log_gate::printable,
     plugin::Core,
     v0_1,
+    wasi::WasiState,
 };
 
 /// Edits that one answer may ask for.
@@ -72,7 +73,8 @@ impl Instance {
     /// Makes memory and tables, runs the component's start functions and finds its exports. What is
     /// left to do is `configure`.
     pub(super) fn start(core: &Arc<Core>) -> Result<Self, StartError> {
-        let state = State::new(Arc::clone(&core.surroundings), core.memory);
+        let wasi = (!core.component.wasi_imports().is_empty()).then(WasiState::default);
+        let state = State::new(Arc::clone(&core.surroundings), core.memory, wasi);
         let mut store = Store::new(core.runtime.engine(), state);
         store.limiter(|state| state);
         let options = core.runtime.options();
@@ -279,6 +281,7 @@ impl Instance {
             .begin_call(self.core.runtime.options().max_imports);
         run(&mut self.store, &self.exports).map_err(|error| {
             self.poisoned = true;
+            self.store.data_mut().end_output();
             let fault = fault(&error, &self.core, &self.store, self.deadline.limit);
             self.core.error(call, fault)
         })

@@ -24,7 +24,7 @@ use super::{
     plugin::{Core, Plugin, PluginInfo, PluginSpec},
     runtime::Runtime,
     schema::{self, ConfigSchema},
-    v0_1,
+    v0_1, wasi,
 };
 
 impl Plugin {
@@ -175,9 +175,21 @@ fn link(
             });
         }
     }
+    for import in component.wasi_imports() {
+        if let Some(needed) = import.needs
+            && let Some(line) = needed.grant_line()
+            && !granted.contains(&needed)
+        {
+            return Err(LoadFault::NotGranted {
+                import: import.name.clone(),
+                line,
+            });
+        }
+    }
     let mut linker = Linker::new(runtime.engine());
-    let linked =
-        imports::link(&mut linker, granted).and_then(|()| linker.instantiate_pre(&component.code));
+    let linked = imports::link(&mut linker, granted)
+        .and_then(|()| wasi::link(&mut linker, &component.code))
+        .and_then(|()| linker.instantiate_pre(&component.code));
     linked.map_err(|error| {
         if component.is_newer() {
             // It may work, but this one uses what was added.

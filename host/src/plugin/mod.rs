@@ -33,6 +33,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 mod v0_1;
+mod wasi;
 
 pub use breaker::{Admission, Breaker, BreakerRules, Turn};
 pub use code_cache::user_code_cache;
@@ -44,3 +45,4 @@ pub use instance::Instance;
 pub use plugin::{Plugin, PluginInfo, PluginSpec};
 pub use runtime::{Runtime, RuntimeOptions};
 pub use stage::Stage;
+pub use wasi::WasiImport;

@@ -160,7 +160,8 @@ fn engine_config(options: &RuntimeOptions) -> Result<Config, RuntimeError> {
 }
 
 /// Slots for instances. A component made by the usual tools has a core module, two small helper modules,
-/// one memory and two tables; JavaScript and Python bring a few more.
+/// one memory and two tables. JavaScript is like that too; Python links some twenty libraries, each a
+/// module with helpers, around one memory and one big table.
 fn pool(options: &RuntimeOptions) -> PoolingAllocationConfig {
     const METADATA: usize = 512 * 1024;
     let instances = options.max_instances;
@@ -170,7 +171,8 @@ fn pool(options: &RuntimeOptions) -> PoolingAllocationConfig {
         .max_core_instances_per_component(limits::CORE_INSTANCES)
         .max_memories_per_component(limits::MEMORIES)
         .max_tables_per_component(limits::TABLES)
-        .total_core_instances(instances.saturating_mul(4))
+        // Only counted: what a core module takes is its memories' and tables' slots.
+        .total_core_instances(instances.saturating_mul(limits::CORE_INSTANCES))
         .max_core_instance_size(METADATA)
         .total_memories(instances)
         .max_memory_size(options.max_memory)
@@ -183,7 +185,7 @@ fn pool(options: &RuntimeOptions) -> PoolingAllocationConfig {
 
 /// Of one instance, whatever its configuration says.
 pub(super) mod limits {
-    pub const CORE_INSTANCES: u32 = 16;
+    pub const CORE_INSTANCES: u32 = 100;
     pub const MEMORIES: u32 = 2;
     pub const TABLES: u32 = 8;
     pub const TABLE_ELEMENTS: usize = 20_000;

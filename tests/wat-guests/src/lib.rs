@@ -17,7 +17,7 @@
 mod functions;
 mod image;
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -26,6 +26,7 @@ use functions::{FUNCTIONS, Function};
 use image::Image;
 
 const CONTRACT: &str = include_str!("../../../wit/v0.1/weir-plugin.wit");
+const WASI: &str = include_str!("wasi.wit");
 
 /// The world that a guest is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub struct Guest {
     later: Vec<(String, String)>,
     items: String,
     imports: Vec<(&'static str, &'static str, &'static str)>,
+    /// Interfaces of WASI, with the version; functions of them are among `imports`.
+    wasi: Vec<&'static str>,
     image: Image,
     schema: (u32, u32),
     name: (u32, u32),
@@ -104,6 +107,7 @@ impl Guest {
             later: Vec::new(),
             items: String::new(),
             imports: Vec::new(),
+            wasi: Vec::new(),
             image,
             schema: (0, 0),
             name,
@@ -150,6 +154,20 @@ impl Guest {
         signature: &'static str,
     ) -> Self {
         self.imports.push((interface, function, signature));
+        self
+    }
+
+    /// Imports `function` of an interface of WASI, such as `wasi:cli/stdout@0.2.3`, under the name
+    /// `$INTERFACE.FUNCTION`, here `$stdout.get-stdout`, and without what stands in brackets:
+    /// `$streams.output-stream.write`. `wasi.wit` says which there are.
+    pub fn wasi(
+        mut self,
+        interface: &'static str,
+        function: &'static str,
+        signature: &'static str,
+    ) -> Self {
+        self.imports.push((interface, function, signature));
+        self.wasi.push(interface);
         self
     }
 
@@ -214,12 +232,22 @@ impl Guest {
             "weir:plugin@0.1.0",
             &format!("weir:plugin@{}", self.version),
         );
-        let package = resolve
+        let mut package = resolve
             .push_str("weir-plugin.wit", &contract)
             .expect("the contract is valid");
+        let mut world = self.kind.world();
+        if !self.wasi.is_empty() {
+            resolve
+                .push_str("wasi.wit", WASI)
+                .expect("our part of WASI is valid");
+            package = resolve
+                .push_str("guest.wit", &self.world_with_wasi())
+                .expect("there are such interfaces");
+            world = "guest";
+        }
         let world = resolve
-            .select_world(&[package], Some(self.kind.world()))
-            .expect("the contract has the world");
+            .select_world(&[package], Some(world))
+            .expect("the package has the world");
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
             .expect("a world can be embedded");
         ComponentEncoder::default()
@@ -227,6 +255,20 @@ impl Guest {
             .module(&module)
             .and_then(ComponentEncoder::encode)
             .unwrap_or_else(|error| panic!("{error:#}\n{text}"))
+    }
+
+    /// A world of the contract and what is imported of WASI besides.
+    fn world_with_wasi(&self) -> String {
+        let (world, version) = (self.kind.world(), &self.version);
+        let mut text = format!(
+            "package weir:guest;\nworld guest {{\ninclude weir:plugin/{world}@{version};\n"
+        );
+        let interfaces: BTreeSet<_> = self.wasi.iter().collect();
+        for interface in interfaces {
+            line(&mut text, format_args!("import {interface};"));
+        }
+        text.push('}');
+        text
     }
 
     fn core_text(&self) -> String {
@@ -244,11 +286,18 @@ impl Guest {
         let needs = self.needs(&mut image);
         let mut text = String::from("(module\n");
         for (interface, function, signature) in &self.imports {
-            let package = self.interface(interface);
+            let (package, name) = match interface.strip_prefix("wasi:") {
+                None => (self.interface(interface), *interface),
+                Some(rest) => {
+                    let name = rest.split(['/', '@']).nth(1).expect("an interface's name");
+                    ((*interface).to_owned(), name)
+                }
+            };
+            let label = function.split_once(']').map_or(*function, |(_, name)| name);
             line(
                 &mut text,
                 format_args!(
-                    "(import \"{package}\" \"{function}\" (func ${interface}.{function} {signature}))"
+                    "(import \"{package}\" \"{function}\" (func ${name}.{label} {signature}))"
                 ),
             );
         }

@@ -188,9 +188,9 @@ fn an_import_that_weir_does_not_have_is_named() {
         "weir:plugin/lifecycle@0.1.0",
         "weir:plugin/request-filter@0.1.0",
     ];
-    let import = "(import \"wasi:sockets/tcp@0.2.0\" (instance (export \"connect\" (func))))";
+    let import = "(import \"wasi:keyvalue/store@0.2.0\" (instance (export \"connect\" (func))))";
     let error = refused_bytes(shell(&exports, import));
-    assert!(error.contains("`wasi:sockets/tcp@0.2.0`"), "{error}");
+    assert!(error.contains("`wasi:keyvalue/store@0.2.0`"), "{error}");
     assert!(
         error.contains("`log`, `clock`, `random`, `maps`"),
         "{error}"

@@ -5,6 +5,7 @@ mod calls;
 mod hostile;
 mod imports;
 mod loading;
+mod wasi;
 
 use std::{
     path::PathBuf,
