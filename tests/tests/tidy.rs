@@ -13,7 +13,7 @@ use self::source::{Source, sources};
 
 /// What the proxy's library may depend on, and for what. Deciding (matching, balancing, stickiness,
 /// passwords) is for plugins: no library for any of it belongs here.
-const HOST_DEPENDENCIES: [(&str, &str); 25] = [
+const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ("anyhow", "errors on their way out of main and cli"),
     ("arc-swap", "handing a new generation to the workers"),
     ("clap", "the command line"),
@@ -25,12 +25,20 @@ const HOST_DEPENDENCIES: [(&str, &str); 25] = [
     ("httparse", "tokens of HTTP/1 heads"),
     ("hyper", "probes, the admin listener"),
     ("hyper-util", "hyper on tokio"),
+    (
+        "hickory-resolver",
+        "following host names while the proxy runs",
+    ),
     ("jiff", "local time in log lines"),
     (
         "jsonschema",
         "plugin configs against the schema that the plugin gives",
     ),
     ("memchr", "finding line ends"),
+    (
+        "nix",
+        "accounts, owners, the socket option that leaves a port open",
+    ),
     ("notify", "watching files"),
     ("rustix", "signals, limits, descriptors"),
     ("serde", "through toml and serde_json"),
@@ -48,7 +56,7 @@ const HOST_DEPENDENCIES: [(&str, &str); 25] = [
 ];
 
 /// Which folder or file alone may name a library.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime", &["plugin"]),
     ("jsonschema", &["plugin"]),
     ("rustls", &["net/tls"]),
@@ -56,6 +64,8 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("hyper", &["http", "backend", "proxy/admin"]),
     ("hyper_util", &["http", "backend", "proxy/admin"]),
     ("toml", &["config"]),
+    ("hickory_resolver", &["net/resolve"]),
+    ("nix", &["net"]),
 ];
 
 /// Lists of test cases may be longer: nobody reads them as prose.

@@ -1,10 +1,10 @@
 //! Connecting to a server within a time limit.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, time::Duration};
 
 use tokio::time::timeout;
 
-use super::ServerAddress;
+use super::{Server, ServerAddress};
 use crate::net::Stream;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,21 +20,25 @@ pub enum ConnectError {
     Exhausted(#[source] io::Error),
 }
 
-/// Opens a connection to `address`. `client_port` is used where the server has no port of its own.
+/// Opens a connection to `server`. `client_port` is used where the server has no port of its own.
 ///
 /// Dropping the future closes the half-open connection.
 pub async fn connect(
-    address: &ServerAddress,
+    server: &Server,
     client_port: u16,
     limit: Duration,
 ) -> Result<Stream, ConnectError> {
+    let origin = &server.origin;
     let connecting = async {
-        match address {
-            ServerAddress::Ip(address) => Stream::connect_tcp(*address).await,
-            ServerAddress::ClientPort(ip) => {
-                Stream::connect_tcp(SocketAddr::new(*ip, client_port)).await
-            }
-            ServerAddress::Unix(path) => Stream::connect_unix(path).await,
+        if let ServerAddress::Unix(path) = &server.address {
+            return origin.connect_unix(path).await.map(Stream::Unix);
+        }
+        match server.socket_address(client_port) {
+            Some(address) => origin.connect_tcp(address).await.map(Stream::Tcp),
+            None => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "its name has no address at the moment",
+            )),
         }
     };
     match timeout(limit, connecting).await {

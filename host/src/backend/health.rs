@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Server, ServerAddress};
+use super::{Hindrance, Server, ServerAddress};
 use crate::config::{Check, CheckKind};
 
 /// What repeated checks say about a server. Counts, and knows no clock.
@@ -120,10 +120,24 @@ pub async fn watch(
     mut on_event: impl FnMut(CheckEvent<'_>),
 ) {
     let mut next = Instant::now() + first;
+    let mut place = server.state.pool_key();
     loop {
         sleep_until(next).await;
         let start = Instant::now();
-        let result = run(&server.address, &check).await;
+        let key = server.state.pool_key();
+        if key != place {
+            // Another address is another server, of which nothing is known yet.
+            (place, health) = (key, Health::Unchecked);
+        }
+        if server.state.has(Hindrance::Unresolved) {
+            next += check.interval;
+            continue;
+        }
+        let result = run(&server, &check).await;
+        if server.state.pool_key() != place {
+            // It moved meanwhile, and what came out says nothing of where it is now.
+            continue;
+        }
         let transition = health.record(result.is_ok(), check.fall, check.rise);
         if transition.is_some() {
             server.state.set_up(health.is_up());
@@ -142,19 +156,22 @@ pub async fn watch(
     }
 }
 
-async fn run(address: &ServerAddress, check: &Check) -> Result<Passed, CheckFailure> {
+async fn run(server: &Server, check: &Check) -> Result<Passed, CheckFailure> {
     let deadline = Instant::now() + check.timeout;
     let connecting = async {
-        Ok(match address {
-            ServerAddress::Ip(address) => Probe::Tcp(TcpStream::connect(address).await?),
-            ServerAddress::Unix(path) => Probe::Unix(UnixStream::connect(path).await?),
-            ServerAddress::ClientPort(_) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "a server without a port cannot be checked",
-                ));
-            }
-        })
+        if let ServerAddress::Unix(path) = &server.address {
+            return server.origin.connect_unix(path).await.map(Probe::Unix);
+        }
+        match server
+            .socket_address(0)
+            .filter(|address| address.port() > 0)
+        {
+            Some(address) => server.origin.connect_tcp(address).await.map(Probe::Tcp),
+            None => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a server without a port cannot be checked",
+            )),
+        }
     };
     let stream = timeout(check.timeout, connecting)
         .await
@@ -175,8 +192,10 @@ async fn run(address: &ServerAddress, check: &Check) -> Result<Passed, CheckFail
     };
     let asking = async {
         match stream {
-            Probe::Tcp(stream) => ask(stream, method, path, host.as_deref(), address).await,
-            Probe::Unix(stream) => ask(stream, method, path, host.as_deref(), address).await,
+            Probe::Tcp(stream) => ask(stream, method, path, host.as_deref(), &server.address).await,
+            Probe::Unix(stream) => {
+                ask(stream, method, path, host.as_deref(), &server.address).await
+            }
         }
     };
     let left = deadline.saturating_duration_since(Instant::now());
@@ -208,7 +227,12 @@ async fn ask(
     address: &ServerAddress,
 ) -> Result<u16, hyper::Error> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let host = host.map_or_else(|| address.to_string(), str::to_owned);
+    let host = match (host, address) {
+        (Some(host), _) => host.to_owned(),
+        // A path is no host, and servers that look at the field refuse it.
+        (None, ServerAddress::Unix(_)) => "localhost".to_owned(),
+        (None, address) => address.to_string(),
+    };
     let request = Request::builder()
         .method(method)
         .uri(path)

@@ -6,9 +6,11 @@ mod health;
 mod pool;
 mod queue;
 mod server;
+mod standing;
 
 pub use connect::{ConnectError, connect};
 pub use health::{CheckEvent, CheckFailure, Health, Passed, Transition, watch};
 pub use pool::{Pool, PoolKey};
 pub use queue::QueueError;
 pub use server::{BackendState, Place, Server, ServerAddress, ServerState};
+pub use standing::Hindrance;

@@ -12,22 +12,28 @@ use super::{
     name::{Unique, read_name},
     plugin_use::{Surroundings, plugin_use, read_short_or_table},
     process::server_timeouts,
+    reach::{Reach, Resolvers, Slot, read_reach, read_slots},
     read::Fields,
     value::{Node, shorten},
 };
 use crate::model::{BackendName, ServerName};
 
-pub(super) fn read_backends(top: &mut Fields<'_>, around: &Surroundings<'_>) -> Vec<Backend> {
+pub(super) fn read_backends(
+    top: &mut Fields<'_>,
+    around: &Surroundings<'_>,
+    resolvers: &Resolvers,
+) -> Vec<Backend> {
     let mut names = Unique::new("backend");
     top.tables("backend", "[[backend]]")
         .into_iter()
-        .filter_map(|fields| read_backend(fields, around, &mut names))
+        .filter_map(|fields| read_backend(fields, around, resolvers, &mut names))
         .collect()
 }
 
 fn read_backend(
     mut fields: Fields<'_>,
     around: &Surroundings<'_>,
+    resolvers: &Resolvers,
     names: &mut Unique,
 ) -> Option<Backend> {
     let name = read_name(&mut fields, "backend", names);
@@ -55,7 +61,13 @@ fn read_backend(
     let timeouts = fields.table("timeouts", "[backend.timeouts]");
     let timeouts = server_timeouts(timeouts, &around.defaults.server);
     let error_pages = read_error_pages(&mut fields, "[backend.error_pages]");
-    let servers = read_servers(&mut fields, check.as_ref());
+    let reach = read_reach(&mut fields, &Reach::default(), resolvers);
+    let usual = Usual {
+        check: check.as_ref(),
+        reach: &reach,
+        resolvers,
+    };
+    let servers = read_servers(&mut fields, &usual);
     const FRONTEND: &str = "it belongs to a `[[frontend]]`";
     fields.finish(&[
         ("bind", FRONTEND),
@@ -127,6 +139,8 @@ fn read_pool(fields: &mut Fields<'_>) -> Pool {
 
 /// What must not occur twice among a backend's servers.
 struct Taken {
+    /// So many servers so far, slots counted one by one.
+    positions: u32,
     names: Unique,
     ids: HashSet<u32>,
     /// And whether the key was given rather than taken from the name.
@@ -139,8 +153,16 @@ enum Key {
     FromName,
 }
 
-fn read_servers(fields: &mut Fields<'_>, check: Option<&Check>) -> Vec<Server> {
+/// What holds for servers that say nothing else.
+struct Usual<'a> {
+    check: Option<&'a Check>,
+    reach: &'a Reach,
+    resolvers: &'a Resolvers,
+}
+
+fn read_servers(fields: &mut Fields<'_>, usual: &Usual<'_>) -> Vec<Server> {
     let mut taken = Taken {
+        positions: 0,
         names: Unique::new("server"),
         ids: HashSet::new(),
         keys: HashMap::new(),
@@ -153,35 +175,36 @@ fn read_servers(fields: &mut Fields<'_>, check: Option<&Check>) -> Vec<Server> {
             "add a `[[backend.server]]` with `name` and `address`",
         );
     }
-    tables
-        .into_iter()
-        .enumerate()
-        .filter_map(|(index, server)| {
-            let position = u32::try_from(index + 1).ok()?;
-            read_server(server, position, check, &mut taken)
-        })
-        .collect()
+    let mut servers = Vec::new();
+    for table in tables {
+        read_server(table, usual, &mut taken, &mut servers);
+    }
+    servers
 }
 
+/// Adds what a table describes: one server, or as many as it has slots.
 fn read_server(
     mut fields: Fields<'_>,
-    position: u32,
-    backend_check: Option<&Check>,
+    usual: &Usual<'_>,
     taken: &mut Taken,
-) -> Option<Server> {
+    servers: &mut Vec<Server>,
+) -> Option<()> {
     let name = read_name(&mut fields, "server", &mut taken.names);
     let address = fields
         .require("address", "\"127.0.0.1:5001\"")
         .and_then(|node| read_address(&node));
-    let id = read_id(&mut fields, position, taken);
+    let reach = read_reach(&mut fields, usual.reach, usual.resolvers);
+    let slots = read_slots(&mut fields, &reach, address.as_ref());
+    let id = read_id(&mut fields, slots, taken);
     let weight = fields.get("weight").and_then(|node| node.small(0..=256));
     let max_connections = fields
         .get("max_connections")
         .and_then(|node| node.small(1..=10_000_000));
-    let persistence_key = read_persistence_key(&mut fields, name.as_deref(), taken);
+    let names = slot_names(name.as_deref(), slots, &fields, taken);
+    let keys = read_persistence_keys(&mut fields, &names, taken);
     let check = match fields.get("check") {
         Some(node) => {
-            let check = read_check(&node, "check", backend_check);
+            let check = read_check(&node, "check", usual.check);
             if check.is_some() && matches!(address, Some(Address::ClientPort(_))) {
                 node.wrong(
                     "needs a port to ask at, and this server has none of its own",
@@ -192,7 +215,7 @@ fn read_server(
         }
         // The backend's check is for the servers that can be asked.
         None if matches!(address, Some(Address::ClientPort(_))) => None,
-        None => backend_check.cloned(),
+        None => usual.check.cloned(),
     };
     fields.finish(&[
         (
@@ -209,15 +232,53 @@ fn read_server(
         ("interval", "write `check = { interval = \"2s\" }`"),
         ("inter", "write `check = { interval = \"2s\" }`"),
     ]);
-    Some(Server {
-        name: ServerName::new(name.as_deref()?),
-        address: address?,
-        id: id?,
-        weight: weight.unwrap_or(1),
-        max_connections,
-        persistence_key: persistence_key?,
-        check,
-    })
+    let (address, id, keys) = (address?, id?, keys?);
+    for (position, (name, persistence_key)) in (0..).zip(names.iter().zip(keys)) {
+        servers.push(Server {
+            name: ServerName::new(name),
+            address: address.clone(),
+            reach: Reach {
+                slot: Slot {
+                    position,
+                    of: slots,
+                },
+                ..reach.clone()
+            },
+            id: id + position,
+            weight: weight.unwrap_or(1),
+            max_connections,
+            persistence_key,
+            check: check.clone(),
+        });
+    }
+    Some(())
+}
+
+/// A server's own name, or `app1` to `app9` for the slots of `app`.
+fn slot_names(
+    name: Option<&str>,
+    slots: u32,
+    fields: &Fields<'_>,
+    taken: &mut Taken,
+) -> Vec<String> {
+    let Some(name) = name else {
+        return Vec::new();
+    };
+    if slots == 1 {
+        return vec![name.to_owned()];
+    }
+    let names: Vec<String> = (1..=slots).map(|slot| format!("{name}{slot}")).collect();
+    if let Some(double) = names.iter().find(|name| !taken.names.add(name)) {
+        fields.reader.error_with_hint(
+            fields.span(),
+            format!(
+                "{}another server is already called `{double}`",
+                fields.context()
+            ),
+            "slots are numbered from 1 behind the name; choose another name",
+        );
+    }
+    names
 }
 
 fn read_address(node: &Node<'_>) -> Option<Address> {
@@ -225,52 +286,69 @@ fn read_address(node: &Node<'_>) -> Option<Address> {
     node.address(address::server(text, node.reader.base))
 }
 
-/// The id as given, else the position. Either way no two servers may have the same.
-fn read_id(fields: &mut Fields<'_>, position: u32, taken: &mut Taken) -> Option<u32> {
+/// The id as given, else the position; slots have this one and those after it. No two servers may have
+/// the same.
+fn read_id(fields: &mut Fields<'_>, slots: u32, taken: &mut Taken) -> Option<u32> {
     let node = fields.get("id");
+    let position = taken.positions + 1;
+    taken.positions += slots;
     let id = match &node {
-        Some(node) => node.small(1..=u64::from(u32::MAX))?,
+        Some(node) => node.small(1..=u64::from(u32::MAX - (slots - 1)))?,
         None => position,
     };
-    if !taken.ids.insert(id) {
-        let span = node.map_or(fields.span(), |node| node.span());
-        fields.reader.error_with_hint(
-            span,
-            format!("{}another server already has the id {id}", fields.context()),
-            "a server without `id` has its position, counted from 1; give every server one",
-        );
+    for id in id..=id + (slots - 1) {
+        if !taken.ids.insert(id) {
+            let span = node.map_or(fields.span(), |node| node.span());
+            fields.reader.error_with_hint(
+                span,
+                format!("{}another server already has the id {id}", fields.context()),
+                "a server without `id` has its position, counted from 1; give every server one",
+            );
+            break;
+        }
     }
     Some(id)
 }
 
 /// The key as given, else the name. Two servers with one key could not be told apart.
-fn read_persistence_key(
+fn read_persistence_keys(
     fields: &mut Fields<'_>,
-    name: Option<&str>,
+    names: &[String],
     taken: &mut Taken,
-) -> Option<String> {
+) -> Option<Vec<String>> {
     let node = fields.get("persistence_key");
-    let (key, origin) = match &node {
-        Some(node) => (node.plain_text("web-a")?, Key::Given),
-        None => (name?, Key::FromName),
+    let (keys, origin) = match &node {
+        Some(node) => {
+            let key = node.plain_text("web-a")?;
+            if names.len() > 1 {
+                node.wrong(
+                    "would be the same for all slots",
+                    "leave it out: each slot has its own name",
+                );
+            }
+            (vec![key.to_owned()], Key::Given)
+        }
+        None => (names.to_owned(), Key::FromName),
     };
-    let other = taken.keys.insert(key.to_owned(), origin);
-    // Two servers of one name were complained about already.
-    let complain = matches!(
-        (origin, other),
-        (Key::Given, Some(_)) | (_, Some(Key::Given))
-    );
-    if complain {
-        let span = node.map_or(fields.span(), |node| node.span());
-        fields.reader.error_with_hint(
-            span,
-            format!(
-                "{}another server already has the persistence key `{}`",
-                fields.context(),
-                shorten(key)
-            ),
-            "without `persistence_key` a server has its name",
+    for key in &keys {
+        let other = taken.keys.insert(key.clone(), origin);
+        // Two servers of one name were complained about already.
+        let complain = matches!(
+            (origin, other),
+            (Key::Given, Some(_)) | (_, Some(Key::Given))
         );
+        if complain {
+            let span = node.as_ref().map_or(fields.span(), |node| node.span());
+            fields.reader.error_with_hint(
+                span,
+                format!(
+                    "{}another server already has the persistence key `{}`",
+                    fields.context(),
+                    shorten(key)
+                ),
+                "without `persistence_key` a server has its name",
+            );
+        }
     }
-    Some(key.to_owned())
+    Some(keys)
 }

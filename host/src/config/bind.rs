@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Address, Bind, address,
+    Address, Bind, SocketOptions, address,
+    bind_socket::read_socket_options,
     read::{Fields, Reader},
     value::{Node, shorten},
 };
@@ -17,9 +18,12 @@ const MOST_LISTENERS: usize = 4_096;
 /// All addresses that are listened on, to find those given twice.
 #[derive(Default)]
 pub(super) struct Listeners {
-    by_address: HashMap<Address, String>,
+    by_address: HashMap<(Address, Place), String>,
     full: bool,
 }
+
+/// Where an address is one of its own: namespace and interface.
+type Place = (Option<String>, Option<String>);
 
 /// Reads `bind`. What is listened on twice, here or in an earlier frontend, is an error.
 pub(super) fn read_bind(
@@ -47,7 +51,7 @@ pub(super) fn read_bind(
     for entry in entries {
         for one in read_entry(&entry) {
             // Of a range that is taken, one port says enough.
-            if !listeners.take(&one.address, frontend, &entry) {
+            if !listeners.take(&one, frontend, &entry) {
                 break;
             }
             bind.push(one);
@@ -69,7 +73,10 @@ fn read_entry(entry: &Node<'_>) -> Vec<Bind> {
         }
         return read_addresses(entry, EXAMPLE)
             .into_iter()
-            .map(|address| Bind { address })
+            .map(|address| Bind {
+                address,
+                socket: SocketOptions::default(),
+            })
             .collect();
     }
     let Some(mut fields) = entry.fields("[[frontend.bind]]") else {
@@ -78,11 +85,16 @@ fn read_entry(entry: &Node<'_>) -> Vec<Bind> {
     let addresses = fields
         .require("address", "\"0.0.0.0:8080\"")
         .map(|node| read_addresses(&node, EXAMPLE));
+    let socket = read_socket_options(&mut fields);
+    let addresses: Vec<_> = addresses.into_iter().flatten().collect();
+    refuse_what_does_not_fit(&fields, &addresses, &socket);
     fields.finish(&[]);
     addresses
         .into_iter()
-        .flatten()
-        .map(|address| Bind { address })
+        .map(|address| Bind {
+            address,
+            socket: socket.clone(),
+        })
         .collect()
 }
 
@@ -92,9 +104,45 @@ fn read_addresses(node: &Node<'_>, example: &str) -> Vec<Address> {
     read.unwrap_or_default()
 }
 
+/// Options that mean nothing for the kind of address would otherwise be silently without effect.
+fn refuse_what_does_not_fit(fields: &Fields<'_>, addresses: &[Address], socket: &SocketOptions) {
+    let refuse = |key: &str, what: &str, hint: &str| {
+        let span = fields.key_span(key).unwrap_or(fields.span());
+        let message = format!("{}`{key}` {what}", fields.context());
+        fields.reader.error_with_hint(span, message, hint);
+    };
+    // All ports of a range are of one kind.
+    let Some(address) = addresses.first() else {
+        return;
+    };
+    let ip = matches!(address, Address::Tcp(_));
+    let file = matches!(address, Address::Unix(_));
+    if !ip && socket.namespace.is_some() {
+        refuse("namespace", "is for IP addresses", "leave it out");
+    }
+    if !ip && socket.interface.is_some() {
+        refuse("interface", "is for IP addresses", "leave it out");
+    }
+    if socket.dual_stack && !matches!(address, Address::Tcp(ip) if ip.is_ipv6()) {
+        const HINT: &str = "write the address as `[::]:80`";
+        refuse("dual_stack", "is for IPv6 addresses", HINT);
+    }
+    for (key, said) in [
+        ("mode", socket.mode.is_some()),
+        ("user", socket.user.is_some()),
+        ("group", socket.group.is_some()),
+    ] {
+        if said && !file {
+            refuse(key, "is for Unix sockets", "leave it out");
+        }
+    }
+}
+
 impl Listeners {
     /// Whether the address is free. If not, that was said.
-    fn take(&mut self, address: &Address, frontend: &str, entry: &Node<'_>) -> bool {
+    fn take(&mut self, bind: &Bind, frontend: &str, entry: &Node<'_>) -> bool {
+        let address = &bind.address;
+        let place = (bind.socket.namespace.clone(), bind.socket.interface.clone());
         if self.full {
             return false;
         }
@@ -109,7 +157,7 @@ impl Listeners {
         if matches!(address, Address::Tcp(socket) if socket.port() == 0) {
             return true;
         }
-        if let Some(other) = self.by_address.get(address) {
+        if let Some(other) = self.by_address.get(&(address.clone(), place.clone())) {
             entry.complain(
                 format!(
                     "{} is already listened on by frontend `{}`",
@@ -120,13 +168,20 @@ impl Listeners {
             );
             return false;
         }
-        self.warn_of_wildcards(address, entry.reader, entry);
-        self.by_address.insert(address.clone(), frontend.to_owned());
+        self.warn_of_wildcards(address, &place, entry.reader, entry);
+        let key = (address.clone(), place);
+        self.by_address.insert(key, frontend.to_owned());
         true
     }
 
     /// The system gives a connection to the most specific listener, which may surprise.
-    fn warn_of_wildcards(&self, address: &Address, reader: &Reader<'_>, entry: &Node<'_>) {
+    fn warn_of_wildcards(
+        &self,
+        address: &Address,
+        place: &Place,
+        reader: &Reader<'_>,
+        entry: &Node<'_>,
+    ) {
         let Address::Tcp(socket) = address else {
             return;
         };
@@ -135,7 +190,10 @@ impl Listeners {
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         });
-        if let Some(other) = self.by_address.get(&Address::Tcp(wildcard)) {
+        if let Some(other) = self
+            .by_address
+            .get(&(Address::Tcp(wildcard), place.clone()))
+        {
             reader.warning(
                 entry.span(),
                 format!(

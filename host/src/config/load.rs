@@ -14,6 +14,7 @@ use super::{
     map::read_maps,
     plugin_use::Surroundings,
     process::{read_defaults, read_process},
+    reach::read_resolvers,
     read::{Fields, Reader},
     value::shorten,
 };
@@ -126,7 +127,8 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
             .map(|(name, _)| *name)
             .collect(),
     };
-    let backends = read_backends(&mut top, &surroundings);
+    let resolvers = read_resolvers(&mut top);
+    let backends = read_backends(&mut top, &surroundings, &resolvers);
     let backend_names = top.texts_of("backend", "name");
     let frontends = read_frontends(&mut top, &surroundings, &backend_names);
     warn_of_unused_backends(reader, &frontends, &backend_names);

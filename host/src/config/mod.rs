@@ -7,6 +7,7 @@
 mod address;
 mod backend;
 mod bind;
+mod bind_socket;
 pub mod cases;
 mod check;
 mod error;
@@ -19,6 +20,7 @@ mod name;
 mod places;
 mod plugin_use;
 mod process;
+mod reach;
 mod read;
 mod suggest;
 #[cfg(test)]
@@ -37,8 +39,10 @@ use std::{
 
 use crate::model::{BackendName, FrontendName, ServerName};
 
+pub use bind_socket::SocketOptions;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, parse};
+pub use reach::{Reach, Resolver, Slot, Source};
 
 /// A checked configuration file.
 #[derive(Debug, Clone)]
@@ -147,6 +151,7 @@ pub struct Frontend {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
     pub address: Address,
+    pub socket: SocketOptions,
 }
 
 /// A socket to listen on or connect to.
@@ -157,7 +162,7 @@ pub enum Address {
     Unix(PathBuf),
     /// An inherited listening descriptor, `fd@N`; frontends only.
     Inherited(i32),
-    /// A host name to resolve when the configuration is loaded; servers only.
+    /// A host name, resolved when the configuration is loaded and followed from then on; servers only.
     Name {
         host: String,
         port: u16,
@@ -304,6 +309,7 @@ pub struct ServerTimeouts {
 pub struct Server {
     pub name: ServerName,
     pub address: Address,
+    pub reach: Reach,
     /// Stable identity for consistent hashing: `id`, else the position from 1.
     pub id: u32,
     /// 0 to 256; 0 gets no new clients but serves those who are bound to it.

@@ -23,6 +23,11 @@ impl Unique {
         }
     }
 
+    /// Notes a name that was made up rather than read. False if it is there already.
+    pub fn add(&mut self, name: &str) -> bool {
+        self.seen.insert(name.to_owned())
+    }
+
     fn take(&mut self, name: &str, node: &Node<'_>) {
         if !self.seen.insert(name.to_owned()) {
             node.complain(
@@ -64,6 +69,7 @@ fn example(kind: &str) -> &'static str {
         "frontend" => "web",
         "backend" => "api",
         "server" => "api1",
+        "resolver" => "internal",
         _ => "tiers",
     }
 }

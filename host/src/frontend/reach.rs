@@ -14,7 +14,7 @@ use super::{
     side::ClientSide,
 };
 use crate::{
-    backend::{ConnectError, Place, PoolKey, QueueError, ServerAddress, connect},
+    backend::{ConnectError, Place, PoolKey, QueueError, connect},
     config::Redispatch,
     model::Outcome,
     net::Stream,
@@ -240,11 +240,11 @@ impl<C: ClientSide> Exchange<'_, C> {
         freshness: Freshness,
     ) -> Result<(Stream, PoolKey, bool), ConnectError> {
         let server = &backend.servers[server];
-        let port = match &server.address {
-            ServerAddress::ClientPort(_) => self.client.ends().listener_port(),
-            ServerAddress::Ip(_) | ServerAddress::Unix(_) => 0,
+        let port = match server.is_at_clients_port() {
+            true => self.client.ends().listener_port(),
+            false => 0,
         };
-        let key = (server.state.key(), port);
+        let key = (server.state.pool_key(), port);
         if freshness == Freshness::Any {
             while let Some(stream) = self.worker.pool.take(key) {
                 // What may not be sent a second time is worth a system call to be sure of the connection.
@@ -254,7 +254,7 @@ impl<C: ClientSide> Exchange<'_, C> {
                 }
             }
         }
-        let stream = connect(&server.address, port, backend.timeouts.connect).await?;
+        let stream = connect(server, port, backend.timeouts.connect).await?;
         Ok((stream, key, false))
     }
 }

@@ -5,16 +5,22 @@ use std::{
     net::{SocketAddr, TcpListener as StdTcpListener},
     os::{
         fd::OwnedFd,
-        unix::{fs::FileTypeExt, net::UnixListener as StdUnixListener},
+        unix::{
+            fs::{FileTypeExt, PermissionsExt},
+            net::UnixListener as StdUnixListener,
+        },
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{PeerAddress, Stream};
-use crate::config::Address;
+use super::{
+    Namespace, NamespaceError, PeerAddress, Stream,
+    account::{self, AccountError},
+};
+use crate::config::{Address, SocketOptions};
 
 /// Connections that may wait to be accepted, per listener and worker.
 const BACKLOG: i32 = 4096;
@@ -33,6 +39,13 @@ pub enum BindError {
     NotListening { fd: i32 },
     #[error("{address} is not an address to listen on")]
     NotLocal { address: String },
+    #[error("cannot listen on {address}")]
+    Namespace {
+        address: String,
+        source: NamespaceError,
+    },
+    #[error("the owner of unix:{path} cannot be set")]
+    Owner { path: String, source: AccountError },
 }
 
 /// Names a listening socket for as long as the process has it, over all generations.
@@ -68,11 +81,20 @@ pub struct SharedListener {
 }
 
 impl SharedListener {
-    /// Binds `address` for so many workers.
+    /// Binds `address` for so many workers, as the system usually does.
     pub fn bind(address: &Address, workers: usize) -> Result<Self, BindError> {
+        Self::bind_with(address, &SocketOptions::default(), workers)
+    }
+
+    /// Binds `address` for so many workers.
+    pub fn bind_with(
+        address: &Address,
+        options: &SocketOptions,
+        workers: usize,
+    ) -> Result<Self, BindError> {
         match address {
-            Address::Tcp(address) => Self::bind_tcp(*address, workers),
-            Address::Unix(path) => Self::bind_unix(path.clone(), workers),
+            Address::Tcp(address) => Self::bind_tcp(*address, options, workers),
+            Address::Unix(path) => Self::bind_unix(path.clone(), options, workers),
             Address::Inherited(fd) => Self::inherit(*fd, workers),
             Address::Name { host, port } => Err(BindError::NotLocal {
                 address: format!("{host}:{port}"),
@@ -83,11 +105,23 @@ impl SharedListener {
         }
     }
 
-    fn bind_tcp(address: SocketAddr, workers: usize) -> Result<Self, BindError> {
+    fn bind_tcp(
+        address: SocketAddr,
+        options: &SocketOptions,
+        workers: usize,
+    ) -> Result<Self, BindError> {
         let failed = |source| BindError::Bind {
             address: address.to_string(),
             source,
         };
+        let namespace = options.namespace.as_deref().map(Namespace::enter);
+        let namespace = namespace
+            .transpose()
+            .map_err(|source| BindError::Namespace {
+                address: address.to_string(),
+                source,
+            })?;
+        let new_tcp = |address| new_tcp(address, namespace.as_deref(), options);
         // The first socket is bound without SO_REUSEPORT sharing in mind only to see whether another
         // process has the port: with the option set on both sides the kernel would let us join it and
         // two proxies would silently share the clients.
@@ -110,7 +144,7 @@ impl SharedListener {
             sockets.push(socket);
         }
         for socket in &sockets {
-            socket.listen(BACKLOG).map_err(failed)?;
+            socket.listen(backlog(options)).map_err(failed)?;
         }
         Ok(Self {
             address: BoundAddress::Ip(bound),
@@ -119,7 +153,11 @@ impl SharedListener {
         })
     }
 
-    fn bind_unix(path: PathBuf, workers: usize) -> Result<Self, BindError> {
+    fn bind_unix(
+        path: PathBuf,
+        options: &SocketOptions,
+        workers: usize,
+    ) -> Result<Self, BindError> {
         let shown = path.display().to_string();
         let failed = |source| BindError::Bind {
             address: format!("unix:{shown}"),
@@ -135,10 +173,14 @@ impl SharedListener {
             }
             fs::remove_file(&path).map_err(failed)?;
         }
-        let listener = StdUnixListener::bind(&path).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let socket = Socket::from(listener);
-        socket.listen(BACKLOG).map_err(failed)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        socket
+            .bind(&SockAddr::unix(&path).map_err(failed)?)
+            .map_err(failed)?;
+        // Nobody can connect before the socket listens, so nobody gets in under the wrong mode.
+        hand_over_file(&path, options)?;
+        socket.listen(backlog(options)).map_err(failed)?;
         Ok(Self {
             address: BoundAddress::Unix(path.clone()),
             sockets: share(socket, workers).map_err(failed)?,
@@ -185,14 +227,52 @@ impl Drop for SharedListener {
     }
 }
 
-fn new_tcp(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+/// Gives a Unix socket's file the mode and owner it is to have.
+fn hand_over_file(path: &Path, options: &SocketOptions) -> Result<(), BindError> {
+    let shown = || path.display().to_string();
+    let owner = |source| BindError::Owner {
+        path: shown(),
+        source,
+    };
+    let user = options.user.as_deref().map(account::user).transpose();
+    let group = options.group.as_deref().map(account::group).transpose();
+    let (user, group) = (user.map_err(owner)?, group.map_err(owner)?);
+    let user = user.map(|(user, _)| user);
+    let failed = |source: io::Error| BindError::Bind {
+        address: format!("unix:{}", shown()),
+        source,
+    };
+    if user.is_some() || group.is_some() {
+        nix::unistd::chown(path, user, group).map_err(|error| failed(error.into()))?;
+    }
+    if let Some(mode) = options.mode {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn backlog(options: &SocketOptions) -> i32 {
+    let wanted = options
+        .backlog
+        .and_then(|backlog| i32::try_from(backlog).ok());
+    wanted.unwrap_or(BACKLOG)
+}
+
+fn new_tcp(
+    address: SocketAddr,
+    namespace: Option<&Namespace>,
+    options: &SocketOptions,
+) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = match namespace {
+        Some(namespace) => namespace.socket(domain)?,
+        None => Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?,
+    };
     if address.is_ipv6() {
-        socket.set_only_v6(true)?;
+        socket.set_only_v6(!options.dual_stack)?;
+    }
+    if let Some(interface) = &options.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -273,9 +353,9 @@ mod tests {
 
     #[test]
     fn a_port_that_another_program_has_is_refused_even_if_it_would_share() {
-        let theirs = new_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let theirs = new_tcp(any, None, &SocketOptions::default()).unwrap();
         theirs.set_reuse_port(true).unwrap();
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         theirs.bind(&any.into()).unwrap();
         theirs.listen(1).unwrap();
         let taken = theirs.local_addr().unwrap().as_socket().unwrap();
@@ -300,6 +380,45 @@ mod tests {
             error.to_string(),
             "descriptor 987 was not handed to this process"
         );
+    }
+
+    #[test]
+    fn a_socket_file_gets_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weir.sock");
+        let options = SocketOptions {
+            mode: Some(0o640),
+            ..SocketOptions::default()
+        };
+        let address = Address::Unix(path.clone());
+        let _listener = SharedListener::bind_with(&address, &options, 1).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        let options = SocketOptions {
+            user: Some("no-such-user".to_owned()),
+            ..SocketOptions::default()
+        };
+        let address = Address::Unix(folder.path().join("other.sock"));
+        let error = SharedListener::bind_with(&address, &options, 1).unwrap_err();
+        assert!(matches!(error, BindError::Owner { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_dual_stack_listener_takes_ipv4_clients() {
+        let options = SocketOptions {
+            dual_stack: true,
+            ..SocketOptions::default()
+        };
+        let any = Address::Tcp("[::]:0".parse().unwrap());
+        let Ok(listener) = SharedListener::bind_with(&any, &options, 1) else {
+            eprintln!("skipped: this machine has no IPv6");
+            return;
+        };
+        let BoundAddress::Ip(bound) = listener.address else {
+            panic!("a TCP listener has a socket address");
+        };
+        let v4 = SocketAddr::from(([127, 0, 0, 1], bound.port()));
+        std::net::TcpStream::connect(v4).unwrap();
     }
 
     #[test]

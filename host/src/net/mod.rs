@@ -1,14 +1,19 @@
 //! Sockets: listening, connecting, reading, writing, waiting with a deadline. Knows addresses and
 //! bytes; knows nothing of HTTP or of why anybody connects.
 
+pub mod account;
 mod buffer;
 mod deadline;
+mod dial;
 mod listen;
+mod namespace;
 mod resolve;
 mod stream;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::Deadline;
+pub use dial::Origin;
 pub use listen::{BindError, BoundAddress, Listener, ListenerId, SharedListener};
-pub use resolve::{ResolveError, resolve};
+pub use namespace::{Namespace, NamespaceError};
+pub use resolve::{Addresses, ResolveError, Resolver, resolve};
 pub use stream::{PeerAddress, Stream};

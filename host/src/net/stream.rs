@@ -4,7 +4,6 @@ use std::{
     io,
     net::SocketAddr,
     os::fd::AsFd,
-    path::Path,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -66,17 +65,6 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Connects to `address`. Nagle's algorithm is off: heads and bodies are written in one piece.
-    pub async fn connect_tcp(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self::Tcp(stream))
-    }
-
-    pub async fn connect_unix(path: &Path) -> io::Result<Self> {
-        Ok(Self::Unix(UnixStream::connect(path).await?))
-    }
-
     /// Ready when a read would probably not block: of a new connection that is assumed until the first
     /// read. Consumes nothing.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -247,6 +247,7 @@ fn backend(backend: &Backend) -> Value {
         json!({
             "name": server.name.as_str(),
             "address": server.address.to_string(),
+            "resolved": server.state.resolved().map(|address| address.to_string()),
             "id": server.id,
             "weight": server.weight,
             "up": server.state.is_up(),

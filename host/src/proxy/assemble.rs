@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     listeners::{Listeners, Plan},
+    names::FirstLook,
     registry::Registry,
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     frontend::{Backend, Filter, Frontend, Generation, PluginUse},
     http::scan::HeadLimits,
     model::BackendName,
-    net::{BindError, ResolveError, resolve},
+    net::{BindError, Namespace, NamespaceError, Origin, ResolveError},
     plugin::{
         Breaker, BreakerRules, LoadError, LoadFault, Place, Plugin, PluginSpec, Runtime,
         maps::{MapError, MapStore},
@@ -30,6 +31,11 @@ pub enum BuildError {
     Map(MapError),
     #[error("{place}: {}", with_cause(.source))]
     Resolve { place: String, source: ResolveError },
+    #[error("{place}: {}", with_cause(.source))]
+    Namespace {
+        place: String,
+        source: NamespaceError,
+    },
     #[error("{}", with_cause(.0))]
     Bind(BindError),
 }
@@ -146,6 +152,7 @@ impl Builder {
             builder: self,
             maps: &maps,
             backends: &names,
+            names: FirstLook::default(),
             errors: &mut errors,
         };
         let backends: Vec<_> = config
@@ -181,6 +188,7 @@ struct Loader<'a> {
     builder: &'a mut Builder,
     maps: &'a MapStore,
     backends: &'a [BackendName],
+    names: FirstLook,
     errors: &'a mut Vec<BuildError>,
 }
 
@@ -254,6 +262,10 @@ impl Loader<'_> {
             .map(|server| self.server(&state, server))
             .collect();
         let servers: Vec<Server> = servers.into_iter().collect::<Option<_>>()?;
+        for (server, source) in self.names.resolve(config, &servers) {
+            let place = format!("backend {}, server {server}", config.name);
+            self.errors.push(BuildError::Resolve { place, source });
+        }
         let balancer = balancer?;
         let persistence = match persistence {
             Some(loaded) => Some(loaded?),
@@ -295,18 +307,24 @@ impl Loader<'_> {
             Address::Tcp(address) => ServerAddress::Ip(*address),
             Address::Unix(path) => ServerAddress::Unix(path.clone()),
             Address::ClientPort(ip) => ServerAddress::ClientPort(*ip),
-            Address::Name { host, port } => match resolve(host, *port) {
-                Ok(address) => ServerAddress::Ip(address),
-                Err(source) => {
-                    let place = format!("backend {}, server {}", backend.name, config.name);
-                    self.errors.push(BuildError::Resolve { place, source });
-                    return None;
-                }
+            Address::Name { host, port } => ServerAddress::Name {
+                host: host.clone(),
+                port: *port,
             },
             // The config reader allows it for frontends only.
             Address::Inherited(_) => return None,
         };
+        let namespace = match config.reach.namespace.as_deref().map(Namespace::enter) {
+            Some(Err(source)) => {
+                let place = format!("backend {}, server {}", backend.name, config.name);
+                self.errors.push(BuildError::Namespace { place, source });
+                return None;
+            }
+            Some(Ok(namespace)) => Some(namespace),
+            None => None,
+        };
         Some(Server {
+            origin: Arc::new(Origin::new(namespace, config.reach.source)),
             state: self
                 .builder
                 .registry

@@ -9,7 +9,7 @@ use std::{
 use tracing::info;
 
 use crate::{
-    config::{Address, Config},
+    config::{Address, Bind, Config},
     frontend::ListenerUse,
     model::FrontendName,
     net::{BindError, ListenerId, SharedListener},
@@ -20,14 +20,18 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     address: Address,
+    namespace: Option<String>,
+    interface: Option<String>,
     distinct: Option<(FrontendName, usize)>,
 }
 
 impl Key {
-    fn new(frontend: &FrontendName, position: usize, address: &Address) -> Self {
-        let any_port = matches!(address, Address::Tcp(address) if address.port() == 0);
+    fn new(frontend: &FrontendName, position: usize, bind: &Bind) -> Self {
+        let any_port = matches!(bind.address, Address::Tcp(address) if address.port() == 0);
         Self {
-            address: address.clone(),
+            address: bind.address.clone(),
+            namespace: bind.socket.namespace.clone(),
+            interface: bind.socket.interface.clone(),
             distinct: any_port.then(|| (frontend.clone(), position)),
         }
     }
@@ -89,24 +93,26 @@ impl Listeners {
         let mut errors = Vec::new();
         for (index, frontend) in config.frontends.iter().enumerate() {
             for (position, bind) in frontend.bind.iter().enumerate() {
-                let key = Key::new(&frontend.name, position, &bind.address);
+                let key = Key::new(&frontend.name, position, bind);
                 let bound = match self.bound.get(&key) {
                     Some(bound) => bound.clone(),
-                    None => match SharedListener::bind(&bind.address, self.workers) {
-                        Ok(listener) => {
-                            let bound = Bound {
-                                id: ListenerId(self.next),
-                                listener: Arc::new(listener),
-                            };
-                            self.next += 1;
-                            plan.added.push((bound.id, Arc::clone(&bound.listener)));
-                            bound
+                    None => {
+                        match SharedListener::bind_with(&bind.address, &bind.socket, self.workers) {
+                            Ok(listener) => {
+                                let bound = Bound {
+                                    id: ListenerId(self.next),
+                                    listener: Arc::new(listener),
+                                };
+                                self.next += 1;
+                                plan.added.push((bound.id, Arc::clone(&bound.listener)));
+                                bound
+                            }
+                            Err(error) => {
+                                errors.push(error);
+                                continue;
+                            }
                         }
-                        Err(error) => {
-                            errors.push(error);
-                            continue;
-                        }
-                    },
+                    }
                 };
                 let used = ListenerUse {
                     frontend: index,

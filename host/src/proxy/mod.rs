@@ -6,6 +6,7 @@ mod admin;
 mod assemble;
 mod checks;
 mod listeners;
+mod names;
 mod registry;
 mod run;
 mod watch;

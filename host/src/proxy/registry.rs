@@ -35,8 +35,11 @@ impl Registry {
         address: &ServerAddress,
     ) -> Arc<ServerState> {
         let key = (backend.name.clone(), name.clone(), address.clone());
-        find_or_make(&mut self.servers, key, || {
-            ServerState::new(Arc::clone(backend))
+        find_or_make(&mut self.servers, key, || match address {
+            ServerAddress::Name { .. } => ServerState::unresolved(Arc::clone(backend)),
+            ServerAddress::Ip(_) | ServerAddress::Unix(_) | ServerAddress::ClientPort(_) => {
+                ServerState::new(Arc::clone(backend))
+            }
         })
     }
 

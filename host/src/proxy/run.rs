@@ -25,6 +25,7 @@ use super::{
     assemble::{BuildError, BuildErrors, Builder, Built, with_cause},
     checks::Checks,
     listeners::Listeners,
+    names::Names,
     watch::Watcher,
     workers::{Command, Start, WorkerHandle},
 };
@@ -110,6 +111,7 @@ struct Proxy {
     maps: Arc<MapStore>,
     log: Rc<LogHub>,
     checks: Checks,
+    names: Names,
     watcher: Option<Watcher>,
     admin: Rc<Admin>,
     reloads: mpsc::UnboundedReceiver<ReloadWish>,
@@ -243,6 +245,7 @@ impl Proxy {
             maps: built.maps,
             log,
             checks: Checks::default(),
+            names: Names::default(),
             watcher,
             admin,
             reloads,
@@ -257,6 +260,7 @@ impl Proxy {
     /// Lets what runs beside the data path follow the current generation.
     fn settle(&mut self) {
         self.checks.follow(&self.config, &self.current, &self.log);
+        self.names.follow(&self.config, &self.current, &self.log);
         if let Some(watcher) = &mut self.watcher {
             watcher.follow(watched_files(&self.file, &self.config));
         }
@@ -435,6 +439,7 @@ impl Proxy {
     async fn drain(mut self) {
         self.process.drain();
         self.checks.stop();
+        self.names.stop();
         // Its descriptors would keep the ports open, and clients would wait there for nobody.
         self.workshop = None;
         for worker in &self.workers {

@@ -62,6 +62,7 @@ pub(crate) struct Shared {
     probes: AtomicUsize,
     connections: AtomicUsize,
     open: AtomicUsize,
+    peers: Mutex<Vec<SocketAddr>>,
     healthy: AtomicBool,
     recording: AtomicBool,
 }
@@ -81,6 +82,7 @@ impl Origin {
             probes: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
+            peers: Mutex::default(),
             healthy: AtomicBool::new(true),
             recording: AtomicBool::new(true),
         });
@@ -141,6 +143,11 @@ impl Origin {
     /// Connections accepted so far; those of health checks count too.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// Where each of its connections came from, in the order they came.
+    pub fn peers(&self) -> Vec<SocketAddr> {
+        lock(&self.shared.peers).clone()
     }
 
     /// Connections open now.

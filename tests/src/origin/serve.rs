@@ -24,9 +24,10 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         // Out of descriptors, say: the test will notice that nobody answers.
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             continue;
         };
+        lock(&shared.peers).push(peer);
         while connections.try_join_next().is_some() {}
         let number = shared.connections.fetch_add(1, Ordering::SeqCst) + 1;
         connections.spawn(connection(stream, shared.clone(), number));

@@ -7,6 +7,7 @@ mod custom_plugin;
 mod deluxe_customers;
 mod hashing;
 mod least_conn;
+mod namespaces;
 mod random_draws;
 mod remote_by_path;
 mod set_up;

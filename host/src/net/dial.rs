@@ -1,0 +1,177 @@
+//! Connecting from a place of one's own: a network namespace, a source address. Knows nothing of servers.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
+
+use super::Namespace;
+use crate::config::Source;
+
+/// Ports of a range that are tried for one connection; the rest are most likely taken as well.
+const TRIES: u32 = 64;
+
+/// Where connections begin. The default is wherever the system says.
+#[derive(Debug, Default)]
+pub struct Origin {
+    pub namespace: Option<Arc<Namespace>>,
+    pub source: Option<Source>,
+    /// Which port of the source's range is next.
+    turn: AtomicU32,
+}
+
+impl Origin {
+    pub fn new(namespace: Option<Arc<Namespace>>, source: Option<Source>) -> Self {
+        Self {
+            namespace,
+            source,
+            turn: AtomicU32::new(0),
+        }
+    }
+
+    /// Connects to `address`. Nagle's algorithm is off: heads and bodies are written in one piece.
+    ///
+    /// Dropping the future closes the half-open connection.
+    pub async fn connect_tcp(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = match (&self.namespace, &self.source) {
+            (None, None) => TcpStream::connect(address).await?,
+            (_, None) => connect(self.socket(address).await?, address).await?,
+            (_, Some(source)) => match source.ports {
+                None => {
+                    let socket = self.socket(address).await?;
+                    bind_without_port(&socket, source.address)?;
+                    connect(socket, address).await?
+                }
+                Some((first, last)) => {
+                    self.connect_from(source.address, first, last, address)
+                        .await?
+                }
+            },
+        };
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// Namespaces have no say in paths.
+    pub async fn connect_unix(&self, path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
+    async fn socket(&self, to: SocketAddr) -> io::Result<Socket> {
+        let domain = Domain::for_address(to);
+        let socket = match &self.namespace {
+            Some(namespace) => namespace.make_socket(domain).await?,
+            None => Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?,
+        };
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+
+    /// Takes the next port of the range that leads to `address`. A port can be in use towards one
+    /// server and free towards another, which only connecting shows.
+    async fn connect_from(
+        &self,
+        source: IpAddr,
+        first: u16,
+        last: u16,
+        address: SocketAddr,
+    ) -> io::Result<TcpStream> {
+        let ports = u32::from(last - first) + 1;
+        let mut taken = io::Error::from(io::ErrorKind::AddrInUse);
+        for _ in 0..TRIES.min(ports) {
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % ports;
+            // Within the range, which is one of ports.
+            let port = first + u16::try_from(turn).unwrap_or(0);
+            let socket = self.socket(address).await?;
+            socket.set_reuse_address(true)?;
+            let connected = match socket.bind(&SocketAddr::new(source, port).into()) {
+                Ok(()) => connect(socket, address).await,
+                Err(error) => Err(error),
+            };
+            match connected {
+                Err(error)
+                    if matches!(
+                        Errno::from_io_error(&error),
+                        Some(Errno::ADDRINUSE | Errno::ADDRNOTAVAIL)
+                    ) =>
+                {
+                    taken = error;
+                }
+                connected => return connected,
+            }
+        }
+        Err(taken)
+    }
+}
+
+async fn connect(socket: Socket, address: SocketAddr) -> io::Result<TcpStream> {
+    TcpSocket::from_std_stream(socket.into())
+        .connect(address)
+        .await
+}
+
+/// Fixes the address and leaves the port to the moment of connecting, when the system can reuse ports
+/// that are taken towards other servers.
+fn bind_without_port(socket: &Socket, source: IpAddr) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
+    setsockopt(socket, IpBindAddressNoPort, &true)?;
+    socket.bind(&SocketAddr::new(source, 0).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn peer_of(origin: &Origin, count: usize) -> Vec<SocketAddr> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut peers = Vec::new();
+        let mut kept = Vec::new();
+        for _ in 0..count {
+            kept.push(origin.connect_tcp(address).await.unwrap());
+            peers.push(listener.accept().await.unwrap().1);
+        }
+        peers
+    }
+
+    #[tokio::test]
+    async fn a_source_address_is_what_the_server_sees() {
+        let source = Source {
+            address: "127.0.0.9".parse().unwrap(),
+            ports: None,
+        };
+        let peers = peer_of(&Origin::new(None, Some(source)), 2).await;
+        assert!(peers.iter().all(|peer| peer.ip() == source.address));
+        assert_ne!(peers[0].port(), peers[1].port());
+    }
+
+    #[tokio::test]
+    async fn ports_come_from_the_range_and_taken_ones_are_passed_over() {
+        // A port that is free now, with a wide range behind it.
+        let probe = TcpListener::bind("127.0.0.10:0").await.unwrap();
+        let first = probe.local_addr().unwrap().port().min(65_000);
+        let source = Source {
+            address: "127.0.0.10".parse().unwrap(),
+            ports: Some((first, first + 200)),
+        };
+        // The probe still listens on the first one.
+        let peers = peer_of(&Origin::new(None, Some(source)), 5).await;
+        for peer in &peers {
+            assert!((first..=first + 200).contains(&peer.port()), "{peer}");
+        }
+        let mut ports: Vec<u16> = peers.iter().map(SocketAddr::port).collect();
+        ports.dedup();
+        assert_eq!(ports.len(), 5);
+    }
+}
