@@ -10,7 +10,7 @@ use super::{
     check::read_check,
     error_page::read_error_pages,
     name::{Unique, read_name},
-    plugin_use::{Surroundings, plugin_use, read_short_or_table},
+    plugin_use::{Surroundings, plugin_use, read_balancer, read_persistence},
     process::server_timeouts,
     reach::{Reach, Resolvers, Slot, read_reach, read_slots},
     read::Fields,
@@ -38,7 +38,7 @@ fn read_backend(
 ) -> Option<Backend> {
     let name = read_name(&mut fields, "backend", names);
     let balancer = match fields.get("balance") {
-        Some(node) => read_short_or_table(&node, "balance", "\"round-robin\"", around),
+        Some(node) => read_balancer(&node, around),
         None => {
             let source = PluginSource::Bundled("round-robin".to_owned());
             Some(plugin_use(source, fields.span(), around))
@@ -46,7 +46,7 @@ fn read_backend(
     };
     let persistence = fields
         .get("persistence")
-        .map(|node| read_short_or_table(&node, "persistence", "\"cookie\"", around));
+        .map(|node| read_persistence(&node, around));
     let check = fields
         .get("check")
         .and_then(|node| read_check(&node, "check", None));

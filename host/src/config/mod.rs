@@ -235,6 +235,16 @@ pub struct PluginUse {
     pub deadline: Duration,
     /// Of one instance, in bytes.
     pub memory: usize,
+    /// Calls are made on threads of their own and not by the workers.
+    pub offload: Option<Offload>,
+}
+
+/// The threads of a plugin use that is offloaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offload {
+    pub threads: usize,
+    /// Calls that may wait for one of them.
+    pub queue: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 use std::{ops::Range, path::Path, sync::Arc};
 
 use super::{
-    ConfigPlaces, Grants, OnFailure, PluginSource, PluginUse,
+    ConfigPlaces, Grants, Offload, OnFailure, PluginSource, PluginUse,
     address::resolve,
     places::read_config,
     process::{Defaults, PluginDefaults, plugin_limits},
@@ -33,12 +33,27 @@ pub(super) fn read_filter(mut fields: Fields<'_>, around: &Surroundings<'_>) -> 
     })
 }
 
-/// Reads `balance` or `persistence`: a plugin's name, or a table.
-pub(super) fn read_short_or_table(
+/// Reads `balance`: a plugin's name, or a table.
+pub(super) fn read_balancer(node: &Node<'_>, around: &Surroundings<'_>) -> Option<PluginUse> {
+    const WORKERS_OWN: &str = "only filters and persistence can be; a balancer's pick is the worker's own, made in no time from what `update` prepared";
+    let elsewhere = [("on_failure", NO_CHOICE), ("offload", WORKERS_OWN)];
+    read_short_or_table(node, "balance", "\"round-robin\"", around, &elsewhere)
+}
+
+/// Reads `persistence`: a plugin's name, or a table.
+pub(super) fn read_persistence(node: &Node<'_>, around: &Surroundings<'_>) -> Option<PluginUse> {
+    let elsewhere = [("on_failure", NO_CHOICE)];
+    read_short_or_table(node, "persistence", "\"cookie\"", around, &elsewhere)
+}
+
+const NO_CHOICE: &str = "only filters have this choice; a failing balancer means 503, failing persistence no stickiness";
+
+fn read_short_or_table(
     node: &Node<'_>,
     section: &'static str,
     example: &str,
     around: &Surroundings<'_>,
+    elsewhere: &[(&str, &str)],
 ) -> Option<PluginUse> {
     if node.value().is_str() {
         let source = read_source(node)?;
@@ -51,13 +66,7 @@ pub(super) fn read_short_or_table(
         );
         return None;
     }
-    const NO_CHOICE: &str = "only filters have this choice; a failing balancer means 503, failing persistence no stickiness";
-    read_plugin(
-        node.fields(section)?,
-        example,
-        around,
-        &[("on_failure", NO_CHOICE)],
-    )
+    read_plugin(node.fields(section)?, example, around, elsewhere)
 }
 
 /// A use that says no more than which plugin, and where it is named.
@@ -79,6 +88,7 @@ pub(super) fn plugin_use(
         on_failure: OnFailure::Deny,
         deadline: around.defaults.plugin.deadline,
         memory: around.defaults.plugin.memory,
+        offload: None,
     }
 }
 
@@ -93,6 +103,9 @@ fn read_plugin(
     let config = fields.get("config");
     let grants = read_grants(&mut fields, around);
     let PluginDefaults { deadline, memory } = plugin_limits(&mut fields, &around.defaults.plugin);
+    let may_offload = elsewhere.iter().all(|(key, _)| *key != "offload");
+    let offload = may_offload.then(|| fields.get("offload")).flatten();
+    let offload = offload.and_then(|node| read_offload(&node));
 
     let mut read = named
         .zip(source)
@@ -111,8 +124,40 @@ fn read_plugin(
         grants,
         deadline,
         memory,
+        offload,
         ..read?
     })
+}
+
+/// Reads `offload`: `true`, or a table that says how many threads.
+fn read_offload(node: &Node<'_>) -> Option<Offload> {
+    let usual = Offload {
+        threads: 2,
+        queue: 128,
+    };
+    if let Some(wanted) = node.value().as_bool() {
+        return wanted.then_some(usual);
+    }
+    if !node.value().is_table() {
+        node.wrong_type(
+            "a boolean or a table",
+            "write `true` or `{ threads = 4, queue = 128 }`",
+        );
+        return None;
+    }
+    let mut fields = node.fields("offload")?;
+    let read = Offload {
+        threads: fields
+            .get("threads")
+            .and_then(|node| node.index(1..=64))
+            .unwrap_or(usual.threads),
+        queue: fields
+            .get("queue")
+            .and_then(|node| node.index(1..=100_000))
+            .unwrap_or(usual.queue),
+    };
+    fields.finish(&[]);
+    Some(read)
 }
 
 fn read_source(node: &Node<'_>) -> Option<PluginSource> {

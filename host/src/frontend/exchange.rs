@@ -31,6 +31,7 @@ use crate::{
         write::{ConnectionField, ExpectField, RequestWrite},
     },
     model::{Decision, Edit, Hook, Outcome, Verdict},
+    plugin::Offload,
 };
 
 /// What becomes of the client's connection.
@@ -138,7 +139,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let body = self.client.body_reader(&self.head, frontend.body_limit);
         let mut body = body.map_err(ExchangeError::BadRequestBody)?;
 
-        let chosen = match self.ask_filters(&generation, frontend)? {
+        let chosen = match self.ask_filters(&generation, frontend).await? {
             Routed::Backend(chosen) => chosen,
             Routed::Answer(answer) => {
                 let whole = self.client.skip_body(&mut body);
@@ -151,10 +152,11 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let inside = Inside::enter(&backend.state);
         self.record.entered(chosen, backend);
 
-        let bound = self.ask_persistence(frontend, backend, local);
+        let bound = self.ask_persistence(frontend, backend, local).await;
         let mut talk = self.converse(frontend, backend, local, bound, body).await?;
         self.record.answered(talk.head.status());
-        self.ask_response_filters(&generation, frontend, backend, local, bound, &mut talk)?;
+        self.ask_response_filters(&generation, frontend, backend, local, bound, &mut talk)
+            .await?;
         let tunnel = talk.head.status() == 101;
         if !tunnel && (policy::wants_outcomes(local) || !talk.is_long()) {
             return self.relay(frontend, backend, Some(local), talk).await;
@@ -192,7 +194,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     }
 
     /// Asks the frontend's filters in order. The last to choose a backend wins; a reply ends the matter.
-    fn ask_filters(
+    async fn ask_filters(
         &mut self,
         generation: &LocalGeneration,
         frontend: &Frontend,
@@ -203,7 +205,13 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             if !plugin.has_hook(Hook::OnRequest) {
                 continue;
             }
-            let decision = match self.ask_filter(frontend, plugin) {
+            let decision = match plugin.offload() {
+                None => self.ask_filter(frontend, plugin),
+                Some(offload) => {
+                    Box::pin(self.ask_offloaded_filter(frontend, plugin, offload)).await
+                }
+            };
+            let decision = match decision {
                 Ok(decision) => decision,
                 Err(Failed) if filter.denies_when_failed() => {
                     return Err(ExchangeError::FilterFailed);
@@ -228,6 +236,26 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         plugin: &LocalPlugin,
     ) -> Result<Decision, Failed> {
         let decision = policy::on_request(plugin, &self.facts(frontend, None, None))?;
+        self.make_edits(frontend, plugin, decision)
+    }
+
+    async fn ask_offloaded_filter(
+        &mut self,
+        frontend: &Frontend,
+        plugin: &LocalPlugin,
+        offload: &Offload,
+    ) -> Result<Decision, Failed> {
+        let facts = self.facts(frontend, None, None);
+        let decision = policy::offloaded::on_request(plugin, offload, &facts).await?;
+        self.make_edits(frontend, plugin, decision)
+    }
+
+    fn make_edits(
+        &mut self,
+        frontend: &Frontend,
+        plugin: &LocalPlugin,
+        decision: Decision,
+    ) -> Result<Decision, Failed> {
         match edits::apply_request(&mut self.head, &mut self.vars, &decision.edits) {
             Ok(()) => Ok(decision),
             Err(bad) => {
@@ -239,14 +267,18 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     }
 
     /// The server that the client is bound to, if it can take the request.
-    fn ask_persistence(
+    async fn ask_persistence(
         &mut self,
         frontend: &Frontend,
         backend: &Backend,
         local: &LocalBackend,
     ) -> Option<usize> {
         let plugin = local.persistence.as_ref()?;
-        let found = policy::lookup(plugin, &self.facts(frontend, Some(backend), None));
+        let facts = self.facts(frontend, Some(backend), None);
+        let found = match plugin.offload() {
+            None => policy::lookup(plugin, &facts),
+            Some(offload) => Box::pin(policy::offloaded::lookup(plugin, offload, &facts)).await,
+        };
         if let Err(bad) = edits::apply_request(&mut self.head, &mut self.vars, &found.edits) {
             let facts = self.facts(frontend, Some(backend), None);
             plugin.refused(&facts, Hook::Lookup, &bad);
@@ -381,7 +413,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
 
     /// Lets persistence and the filters see the answer, and makes their edits and those that filters
     /// asked for with the request.
-    fn ask_response_filters(
+    async fn ask_response_filters(
         &mut self,
         generation: &LocalGeneration,
         frontend: &Frontend,
@@ -395,7 +427,14 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             && (bound != Some(server) || plugin.always_assigned())
         {
             let facts = self.facts(frontend, Some(backend), Some(&talk.head));
-            let edits = policy::assigned(plugin, &backend.servers[server], &facts);
+            let assigned = &backend.servers[server];
+            let edits = match plugin.offload() {
+                None => policy::assigned(plugin, assigned, &facts),
+                Some(offload) => {
+                    let edits = policy::offloaded::assigned(plugin, offload, assigned, &facts);
+                    Box::pin(edits).await
+                }
+            };
             self.record.assigned(&edits);
             edits::apply_response(&mut talk.head, &mut self.vars, &edits);
         }
@@ -405,7 +444,13 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 continue;
             }
             let facts = self.facts(frontend, Some(backend), Some(&talk.head));
-            match policy::on_response(plugin, &facts) {
+            let edits = match plugin.offload() {
+                None => policy::on_response(plugin, &facts),
+                Some(offload) => {
+                    Box::pin(policy::offloaded::on_response(plugin, offload, &facts)).await
+                }
+            };
+            match edits {
                 Ok(edits) => edits::apply_response(&mut talk.head, &mut self.vars, &edits),
                 Err(Failed) if filter.denies_when_failed() => {
                     return Err(ExchangeError::FilterFailed);

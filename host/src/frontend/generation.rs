@@ -15,7 +15,7 @@ use crate::{
     http::scan::HeadLimits,
     model::{BackendName, FrontendName},
     net::ListenerId,
-    plugin::{Breaker, Plugin},
+    plugin::{Breaker, Offload, Plugin},
     telemetry::{BackendMetrics, FrontendMetrics, PluginMetrics, ServerMetrics},
 };
 
@@ -61,6 +61,8 @@ pub struct Frontend {
 #[derive(Debug, Clone)]
 pub struct PluginUse {
     pub plugin: Arc<Plugin>,
+    /// The threads that its calls are made on, if not the workers.
+    pub offload: Option<Arc<Offload>>,
     pub breaker: Arc<Breaker>,
     pub metrics: Arc<PluginMetrics>,
 }

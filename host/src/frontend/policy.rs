@@ -4,6 +4,8 @@
 //! fails is asked once more as a fresh instance; then the balancer of the generation before is asked;
 //! then there is no server. The proxy has no balancing of its own.
 
+pub mod offloaded;
+
 use std::{
     cell::RefCell,
     fmt,
@@ -21,7 +23,7 @@ use super::{
 use crate::{
     backend::Server,
     model::{Candidate, Decision, Edit, Found, Hook, Input, Outcome},
-    plugin::{Admission, CallError, Instance, Turn},
+    plugin::{Admission, CallError, Instance, Offload, Turn},
 };
 
 /// A plugin gave no usable answer, and what it failed at is already logged and counted.
@@ -44,14 +46,27 @@ impl fmt::Debug for LocalPlugin {
 
 impl LocalPlugin {
     pub fn start(used: &PluginUse) -> Self {
-        let instance = used.plugin.instantiate();
-        if let Err(error) = &instance {
-            warn!(%error, "instance not started; it is tried again when it is needed");
-        }
+        let instance = match &used.offload {
+            // Its threads have the instances.
+            Some(_) => None,
+            None => match used.plugin.instantiate() {
+                Ok(instance) => Some(instance),
+                Err(error) => {
+                    warn!(%error, "instance not started; it is tried again when it is needed");
+                    None
+                }
+            },
+        };
         Self {
             used: used.clone(),
-            instance: RefCell::new(instance.ok()),
+            instance: RefCell::new(instance),
         }
+    }
+
+    /// The threads that it is to be asked on, with the functions of [`offloaded`]; none if the worker's
+    /// own instance is.
+    pub fn offload(&self) -> Option<&Offload> {
+        self.used.offload.as_deref()
     }
 
     /// Calls the instance, making one if there is none. An instance that failed is dropped, since its
@@ -61,14 +76,7 @@ impl LocalPlugin {
         facts: &Facts<'_>,
         ask: impl FnOnce(&mut Instance) -> Result<T, CallError>,
     ) -> Result<T, Failed> {
-        // The clock is only looked at when something is wrong.
-        let breaker = &self.used.breaker;
-        if breaker.is_quarantined()
-            && let Admission::Quarantined { .. } = breaker.admit(Instant::now())
-        {
-            self.used.metrics.quarantined();
-            return Err(Failed);
-        }
+        self.admit()?;
         let mut slot = self.instance.borrow_mut();
         let answer = match slot.as_mut() {
             Some(instance) => ask(instance),
@@ -77,6 +85,27 @@ impl LocalPlugin {
                 Err(error) => Err(error),
             },
         };
+        if answer.is_err() {
+            *slot = None;
+        }
+        self.settle(facts, answer)
+    }
+
+    /// Fails if the plugin is in quarantine. The clock is only looked at when something is wrong.
+    fn admit(&self) -> Result<(), Failed> {
+        let breaker = &self.used.breaker;
+        if breaker.is_quarantined()
+            && let Admission::Quarantined { .. } = breaker.admit(Instant::now())
+        {
+            self.used.metrics.quarantined();
+            return Err(Failed);
+        }
+        Ok(())
+    }
+
+    /// Counts how a call went, and logs one that failed.
+    fn settle<T>(&self, facts: &Facts<'_>, answer: Result<T, CallError>) -> Result<T, Failed> {
+        let breaker = &self.used.breaker;
         match answer {
             Ok(answer) => {
                 self.used.metrics.called();
@@ -88,7 +117,6 @@ impl LocalPlugin {
                 Ok(answer)
             }
             Err(error) => {
-                *slot = None;
                 self.failed(facts, &error);
                 Err(Failed)
             }
@@ -97,7 +125,9 @@ impl LocalPlugin {
 
     fn failed(&self, facts: &Facts<'_>, error: &CallError) {
         self.used.metrics.failed(error.fault.cause().as_str());
-        self.count_failure();
+        if error.fault.is_the_plugins() {
+            self.count_failure();
+        }
         warn!(
             plugin = %error.plugin,
             hook = %error.call,
@@ -150,6 +180,14 @@ impl LocalPlugin {
 pub fn on_request(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Decision, Failed> {
     let values = facts.values(plugin.inputs_of(Hook::OnRequest));
     let decision = plugin.call(facts, |instance| instance.on_request(&borrowed(&values)))?;
+    checked_decision(plugin, facts, decision)
+}
+
+fn checked_decision(
+    plugin: &LocalPlugin,
+    facts: &Facts<'_>,
+    decision: Decision,
+) -> Result<Decision, Failed> {
     let checked = edits::check_response(&decision.response_edits)
         .and_then(|()| edits::check_verdict(&decision.verdict));
     match checked {
@@ -168,16 +206,19 @@ pub fn on_response(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Vec<Edit>,
     checked_response(plugin, facts, Hook::OnResponse, edits)
 }
 
+/// What persistence comes to that gives no answer.
+const NO_MEMORY: Found = Found {
+    server: None,
+    edits: Vec::new(),
+};
+
 /// Asks persistence which server the client had. A failure is as good as no memory.
 pub fn lookup(plugin: &LocalPlugin, facts: &Facts<'_>) -> Found {
     let values = facts.values(plugin.inputs_of(Hook::Lookup));
     let ask = |instance: &mut Instance| instance.lookup(&borrowed(&values));
     let found = plugin.call(facts, ask);
     let found = found.or_else(|Failed| plugin.call(facts, ask));
-    found.unwrap_or(Found {
-        server: None,
-        edits: Vec::new(),
-    })
+    found.unwrap_or(NO_MEMORY)
 }
 
 /// Tells persistence which server the client has now.

@@ -248,6 +248,14 @@ pub enum CallFault {
     #[error("there is no room for a further instance ({limit} at most)")]
     NoRoom { limit: u32 },
 
+    /// Of an offloaded plugin; the call was not made.
+    #[error("{limit} calls wait for its threads, and that is the limit")]
+    QueueFull { limit: usize },
+
+    /// Of an offloaded plugin; the call was not made in time.
+    #[error("its threads were busy for {limit:?}, the time that the call had")]
+    Waited { limit: Duration },
+
     /// An earlier call failed; this one was not made.
     #[error("the instance has failed before")]
     Poisoned,
@@ -263,8 +271,15 @@ impl CallFault {
             Self::Data { .. } | Self::Imports { .. } => Cause::Quota,
             Self::Answer { .. } => Cause::Answer,
             Self::Refused { .. } | Self::NoRoom { .. } => Cause::Start,
+            Self::QueueFull { .. } | Self::Waited { .. } => Cause::Queue,
             Self::Poisoned => Cause::Poisoned,
         }
+    }
+
+    /// Whether the plugin is to blame. There may be more calls than it can answer, which is no reason to
+    /// take it for broken.
+    pub fn is_the_plugins(&self) -> bool {
+        self.cause() != Cause::Queue
     }
 }
 
@@ -277,17 +292,20 @@ pub enum Cause {
     Quota,
     Answer,
     Start,
+    /// It had no time for the call.
+    Queue,
     Poisoned,
 }
 
 impl Cause {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Trap,
         Self::Deadline,
         Self::Memory,
         Self::Quota,
         Self::Answer,
         Self::Start,
+        Self::Queue,
         Self::Poisoned,
     ];
 
@@ -299,6 +317,7 @@ impl Cause {
             Self::Quota => "quota",
             Self::Answer => "answer",
             Self::Start => "start",
+            Self::Queue => "queue",
             Self::Poisoned => "poisoned",
         }
     }

@@ -17,6 +17,7 @@ use super::{
     imports::{Overrun, State},
     log_gate::printable,
     plugin::Core,
+    runtime::Runtime,
     v0_1,
     wasi::WasiState,
 };
@@ -136,6 +137,19 @@ impl Instance {
     /// What its linear memories take now, in bytes.
     pub fn memory(&self) -> usize {
         self.store.data().memory()
+    }
+
+    /// Has `ask` make a call that may take `left` and no longer than usual.
+    pub(super) fn within<T>(
+        &mut self,
+        left: Duration,
+        ask: impl FnOnce(&mut Self) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let usual = self.deadline;
+        self.deadline.ticks = usual.ticks.min(Runtime::ticks(left));
+        let answer = ask(self);
+        self.deadline = usual;
+        answer
     }
 
     /// Asks a request filter. `values` are those of `inputs(Hook::OnRequest)`, in that order.

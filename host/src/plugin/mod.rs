@@ -24,6 +24,7 @@ mod load;
 mod log_gate;
 pub mod maps;
 mod needs;
+mod offload;
 #[expect(clippy::module_inception, reason = "the folder's main noun")]
 mod plugin;
 mod runtime;
@@ -42,6 +43,7 @@ pub use contract::{Import, Place, Role};
 pub use error::{Call, CallError, CallFault, Cause, LoadError, LoadFault, RuntimeError, Violation};
 pub use inspect::{Asks, Inspection};
 pub use instance::Instance;
+pub use offload::{Offload, OffloadError};
 pub use plugin::{Plugin, PluginInfo, PluginSpec};
 pub use runtime::{Runtime, RuntimeOptions};
 pub use stage::Stage;

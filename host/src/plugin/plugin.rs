@@ -195,6 +195,11 @@ impl Plugin {
         &self.config
     }
 
+    /// How long one call may take.
+    pub fn deadline(&self) -> Duration {
+        self.core.deadline.limit
+    }
+
     pub fn digest(&self) -> Digest {
         self.core.component.digest()
     }

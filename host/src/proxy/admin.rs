@@ -273,6 +273,7 @@ fn plugin(used: &PluginUse) -> Value {
         "version": info.version,
         "digest": used.plugin.digest().to_string(),
         "quarantined": used.breaker.is_quarantined(),
+        "waiting": used.offload.as_ref().map(|offload| offload.waiting()),
     })
 }
 

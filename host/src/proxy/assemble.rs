@@ -16,7 +16,7 @@ use crate::{
     model::BackendName,
     net::{BindError, Namespace, NamespaceError, Origin, ResolveError},
     plugin::{
-        Breaker, BreakerRules, LoadError, LoadFault, Place, Plugin, PluginSpec, Runtime,
+        Breaker, BreakerRules, LoadError, LoadFault, Offload, Place, Plugin, PluginSpec, Runtime,
         maps::{MapError, MapStore},
     },
     telemetry::{Metrics, PluginPlace},
@@ -347,12 +347,35 @@ impl Loader<'_> {
         let spec = PluginSpec::of(config, place, self.maps, self.backends);
         match Plugin::load(&self.builder.runtime, &spec) {
             Ok(plugin) => Some(PluginUse {
+                offload: self.offload(config, &plugin)?,
                 metrics: self.builder.metrics.plugin(shown, plugin.name()),
                 breaker: Arc::new(Breaker::new(BreakerRules::default())),
                 plugin,
             }),
             Err(error) => {
                 self.errors.extend(located(config, &error));
+                None
+            }
+        }
+    }
+}
+
+impl Loader<'_> {
+    /// The threads of a use that asks for some. None in the outer sense if there are none to be had.
+    fn offload(
+        &mut self,
+        config: &config::PluginUse,
+        plugin: &Arc<Plugin>,
+    ) -> Option<Option<Arc<Offload>>> {
+        let Some(sizes) = config.offload else {
+            return Some(None);
+        };
+        match Offload::start(Arc::clone(plugin), sizes) {
+            Ok(offload) => Some(Some(offload)),
+            Err(error) => {
+                let message = format!("plugin `{}`: {}", plugin.name(), with_cause(&error));
+                let error = BuildError::Config(config.places.plugin_error(message));
+                self.errors.push(error);
                 None
             }
         }

@@ -193,13 +193,14 @@ counters! {
 }
 
 /// Causes of failure that are told apart; `other` takes what has no name here.
-pub(super) const CAUSES: [&str; 9] = [
-    "trap", "deadline", "memory", "quota", "answer", "start", "poisoned", "refused", "other",
+pub(super) const CAUSES: [&str; 10] = [
+    "trap", "deadline", "memory", "quota", "answer", "start", "queue", "poisoned", "refused",
+    "other",
 ];
 
 /// What calls of a plugin came to, at one place that uses it.
 #[derive(Debug, Default)]
-pub struct PluginMetrics(Counters<11>);
+pub struct PluginMetrics(Counters<12>);
 
 impl PluginMetrics {
     const CALLS: usize = CAUSES.len();
@@ -211,7 +212,7 @@ impl PluginMetrics {
     }
 
     /// A call failed. `cause` is one of `trap`, `deadline`, `memory`, `quota`, `answer`, `start`,
-    /// `poisoned`; anything else is counted as `other`.
+    /// `queue`, `poisoned`; anything else is counted as `other`.
     pub fn failed(&self, cause: &str) {
         let other = CAUSES.len() - 1;
         let index = CAUSES.iter().position(|known| *known == cause);

@@ -5,6 +5,7 @@ mod calls;
 mod hostile;
 mod imports;
 mod loading;
+mod offload;
 mod wasi;
 
 use std::{
