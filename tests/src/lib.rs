@@ -42,6 +42,7 @@ mod names;
 mod namespace;
 mod origin;
 mod output;
+mod python;
 mod simple;
 mod weir;
 
@@ -56,5 +57,6 @@ pub use message::Head;
 pub use names::NameServer;
 pub use namespace::TestNamespace;
 pub use origin::{After, Answer, Origin, Request};
+pub use python::{PythonServer, Script, can_run, has_program};
 pub use simple::simple;
 pub use weir::{Exited, Reload, Weir, WeirBuilder};

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Address, Bind, SocketOptions, address,
     bind_socket::read_socket_options,
+    http2::read_protocols,
     read::{Fields, Reader},
     value::{Node, shorten},
 };
@@ -76,6 +77,7 @@ fn read_entry(entry: &Node<'_>) -> Vec<Bind> {
             .map(|address| Bind {
                 address,
                 socket: SocketOptions::default(),
+                protocols: None,
             })
             .collect();
     }
@@ -86,6 +88,9 @@ fn read_entry(entry: &Node<'_>) -> Vec<Bind> {
         .require("address", "\"0.0.0.0:8080\"")
         .map(|node| read_addresses(&node, EXAMPLE));
     let socket = read_socket_options(&mut fields);
+    let protocols = fields
+        .get("protocols")
+        .and_then(|node| read_protocols(&node));
     let addresses: Vec<_> = addresses.into_iter().flatten().collect();
     refuse_what_does_not_fit(&fields, &addresses, &socket);
     fields.finish(&[]);
@@ -94,6 +99,7 @@ fn read_entry(entry: &Node<'_>) -> Vec<Bind> {
         .map(|address| Bind {
             address,
             socket: socket.clone(),
+            protocols,
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use super::{
     address::{self, AddressError},
     bind::{Listeners, read_bind},
     error_page::{is_framing, is_token, read_error_pages},
+    http2::read_http2,
     name::{Unique, read_name},
     plugin_use::{Surroundings, hint_among, read_filter},
     process::{client_timeouts, read_limits},
@@ -92,6 +93,7 @@ fn read_frontend(
         None => around.defaults.client.clone(),
     };
     let limits = read_limits(&mut fields, "[frontend.limits]", &around.defaults.limits);
+    let http2 = read_http2(&mut fields);
     let error_pages = read_error_pages(&mut fields, "[frontend.error_pages]");
     const BACKEND: &str = "it belongs to a `[[backend]]`";
     fields.finish(&[
@@ -118,6 +120,7 @@ fn read_frontend(
         request_id_header,
         timeouts,
         limits,
+        http2,
         error_pages,
     })
 }

@@ -13,6 +13,7 @@ mod check;
 mod error;
 mod error_page;
 mod frontend;
+mod http2;
 mod load;
 mod log;
 mod map;
@@ -41,6 +42,7 @@ use crate::model::{BackendName, FrontendName, ServerName};
 
 pub use bind_socket::SocketOptions;
 pub use error::{ConfigError, ConfigErrors, Place};
+pub use http2::{Http2Limits, Protocols};
 pub use load::{load, parse};
 pub use reach::{Reach, Resolver, Slot, Source};
 
@@ -144,6 +146,7 @@ pub struct Frontend {
     pub request_id_header: Option<String>,
     pub timeouts: ClientTimeouts,
     pub limits: Limits,
+    pub http2: Http2Limits,
     pub error_pages: ErrorPages,
 }
 
@@ -152,6 +155,15 @@ pub struct Frontend {
 pub struct Bind {
     pub address: Address,
     pub socket: SocketOptions,
+    /// As written; [`protocols`](Self::protocols) has the default.
+    pub protocols: Option<Protocols>,
+}
+
+impl Bind {
+    /// What is spoken there. In clear text HTTP/2 is only offered where it was asked for.
+    pub fn protocols(&self) -> Protocols {
+        self.protocols.unwrap_or(Protocols::Http1)
+    }
 }
 
 /// A socket to listen on or connect to.

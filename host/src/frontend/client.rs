@@ -24,6 +24,7 @@ use crate::{
     http::{
         bad::BadRequest,
         body::{BadBody, BodyEvent, BodyReader},
+        h2::PREFACE,
         request::{RequestHead, read_request},
         response::ResponseHead,
         scan::{HeadLimits, Progress, Read},
@@ -36,7 +37,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Client {
     pub stream: Stream,
-    pub ends: Ends,
+    pub ends: Rc<Ends>,
     pub listener: ListenerId,
     /// What was read and not used yet. An idle connection has none.
     pub buffer: Option<Buffer>,
@@ -87,7 +88,7 @@ impl Client {
         let now = Instant::now();
         Self {
             stream,
-            ends,
+            ends: Rc::new(ends),
             listener,
             buffer: None,
             deadline: Deadline::new(),
@@ -160,20 +161,43 @@ impl Client {
                 // The limit on heads was raised after this worker's buffers were made.
                 grow(buffer, &self.worker.buffers);
             }
-            let begun = self.progress.has_begun();
-            let deadline = &mut self.deadline;
-            let stream = &mut self.stream;
-            let read = poll_fn(|cx| {
-                if let Poll::Ready(read) = stream.poll_read(cx, buffer) {
-                    return Poll::Ready(Some(read));
-                }
-                deadline.poll_expired(cx).map(|()| None)
-            });
-            match read.await {
-                Some(Ok(0) | Err(_)) => return Err(HeadError::Closed { begun }),
-                Some(Ok(_)) => {}
-                None => return Err(HeadError::TimedOut { begun }),
+            self.read_some(self.progress.has_begun()).await?;
+        }
+    }
+
+    /// Reads until it shows whether the client begins to speak HTTP/2. What was read stays in the buffer.
+    pub async fn begins_with_preface(&mut self) -> Result<bool, HeadError> {
+        loop {
+            let buffer = self
+                .buffer
+                .get_or_insert_with(|| self.worker.buffers.small());
+            let there = buffer.filled().len().min(PREFACE.len());
+            if buffer.filled()[..there] != PREFACE[..there] {
+                return Ok(false);
             }
+            if there == PREFACE.len() {
+                return Ok(true);
+            }
+            self.read_some(there > 0).await?;
+        }
+    }
+
+    /// Reads into the buffer. The deadline is the caller's to set; `begun` is what the error will say.
+    async fn read_some(&mut self, begun: bool) -> Result<(), HeadError> {
+        let Some(buffer) = &mut self.buffer else {
+            return Ok(());
+        };
+        let (deadline, stream) = (&mut self.deadline, &mut self.stream);
+        let read = poll_fn(|cx| {
+            if let Poll::Ready(read) = stream.poll_read(cx, buffer) {
+                return Poll::Ready(Some(read));
+            }
+            deadline.poll_expired(cx).map(|()| None)
+        });
+        match read.await {
+            Some(Ok(0) | Err(_)) => Err(HeadError::Closed { begun }),
+            Some(Ok(_)) => Ok(()),
+            None => Err(HeadError::TimedOut { begun }),
         }
     }
 

@@ -12,10 +12,14 @@ use super::{
     facts::Ends,
     gate::Admission,
     generation::LocalGeneration,
+    h2,
     record::Record,
     worker::{OpenConnection, Worker},
 };
-use crate::net::{ListenerId, PeerAddress, Stream};
+use crate::{
+    http::bad::BadRequest,
+    net::{ListenerId, PeerAddress, Stream},
+};
 
 /// A client that was accepted.
 #[derive(Debug)]
@@ -38,21 +42,27 @@ pub async fn serve(worker: Rc<Worker>, arrival: Arrival, admissions: [Admission;
     } = arrival;
     let ends = Ends::new(peer, stream.local_address());
     let mut client = Client::new(Rc::clone(&worker), stream, ends, listener);
-    let next = converse(&worker, &mut client).await;
-    match next {
-        Next::KeepAlive | Next::Close => {}
-        Next::Linger => client.linger().await,
-        Next::Reset => client.stream.reset_on_close(),
+    match converse(&worker, &mut client).await {
+        Over::Http1(Next::KeepAlive | Next::Close) => drop(client),
+        Over::Http1(Next::Linger) => client.linger().await,
+        Over::Http1(Next::Reset) => client.stream.reset_on_close(),
+        Over::Http2 => h2::serve(&worker, client).await,
     }
-    drop(client);
     drop(admissions);
 }
 
-async fn converse(worker: &Rc<Worker>, client: &mut Client) -> Next {
+/// How talking HTTP/1 ended.
+enum Over {
+    Http1(Next),
+    /// The client never began to; nothing of what it sent was used.
+    Http2,
+}
+
+async fn converse(worker: &Rc<Worker>, client: &mut Client) -> Over {
     loop {
         let mut generation = worker.current();
         let Some(mut frontend) = generation.frontend_of(client.listener) else {
-            return Next::Close;
+            return Over::Http1(Next::Close);
         };
         let timeouts = &generation.shared.frontends[frontend].timeouts;
         let first = client.requests == 0;
@@ -68,20 +78,58 @@ async fn converse(worker: &Rc<Worker>, client: &mut Client) -> Next {
             match client.wait_for_request(client.idle_since, limit).await {
                 Awaited::Readable => {}
                 Awaited::TimedOut if first => {
-                    return silent(worker, client).await;
+                    return Over::Http1(silent(worker, client).await);
                 }
-                Awaited::TimedOut | Awaited::Leaving => return Next::Close,
+                Awaited::TimedOut | Awaited::Leaving => return Over::Http1(Next::Close),
             }
             generation = worker.current();
             let Some(now) = generation.frontend_of(client.listener) else {
-                return Next::Close;
+                return Over::Http1(Next::Close);
             };
             frontend = now;
         }
+        if first {
+            match look_at_start(client, &generation).await {
+                Spoken::Http1 => {}
+                Spoken::Http2 => return Over::Http2,
+                Spoken::NotHttp2 => {
+                    let record = Record::begin(client.accepted);
+                    let error = ExchangeError::BadRequest(BadRequest::NotHttp2);
+                    let refused = refuse(worker, client, &generation, frontend, record, &error);
+                    return Over::Http1(refused.await);
+                }
+            }
+        }
         let next = one_request(worker, client, generation, frontend).await;
         if next != Next::KeepAlive {
-            return next;
+            return Over::Http1(next);
         }
+    }
+}
+
+/// What the first bytes of a client show.
+enum Spoken {
+    /// Or what is no HTTP, which reading a request will tell.
+    Http1,
+    Http2,
+    /// Something else than HTTP/2, where nothing else may be spoken.
+    NotHttp2,
+}
+
+async fn look_at_start(client: &mut Client, generation: &LocalGeneration) -> Spoken {
+    let Some(listener) = generation.listener(client.listener) else {
+        return Spoken::Http1;
+    };
+    let protocols = listener.bind.protocols();
+    if !protocols.has_http2() {
+        return Spoken::Http1;
+    }
+    let timeouts = &generation.shared.frontends[listener.frontend].timeouts;
+    client.deadline.set(client.accepted, timeouts.http_request);
+    match client.begins_with_preface().await {
+        Ok(true) => Spoken::Http2,
+        Ok(false) if !protocols.has_http1() => Spoken::NotHttp2,
+        Ok(false) | Err(_) => Spoken::Http1,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
         body::{BadBody, BodyEvent, BodyReader},
         chunk::{write_chunk, write_last_chunk},
         framing::Framing,
+        h2::Last,
     },
     net::{Buffer, BufferPool, Stream},
 };
@@ -53,6 +54,29 @@ impl Download {
 
     pub fn into_out(self) -> Vec<u8> {
         self.out
+    }
+
+    /// Follows what comes from the server. This and what is below is for clients that are not sent bytes but
+    /// pieces.
+    pub fn body_mut(&mut self) -> &mut BodyReader {
+        &mut self.body
+    }
+
+    /// Whether the data that the reader has just found were the last of the answer.
+    pub fn ends_with_data(&self) -> Last {
+        match self.body.is_done() && !self.chunked {
+            true => Last::Yes,
+            false => Last::No,
+        }
+    }
+
+    /// The client was told that this was all.
+    pub fn set_ended(&mut self) {
+        self.ended = true;
+    }
+
+    pub fn is_ended(&self) -> bool {
+        self.ended
     }
 
     /// Moves as much as can be moved. Pending says whom it waits for; the task is woken then.

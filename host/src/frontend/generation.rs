@@ -51,6 +51,7 @@ pub struct Frontend {
     pub timeouts: config::ClientTimeouts,
     pub head_limits: HeadLimits,
     pub body_limit: Option<u64>,
+    pub http2: config::Http2Limits,
     pub error_pages: config::ErrorPages,
     /// Client connections of this frontend, over all generations of it.
     pub connections: Arc<Gate>,

@@ -14,6 +14,7 @@ mod exchange;
 mod facts;
 mod gate;
 mod generation;
+mod h2;
 mod policy;
 mod reach;
 mod record;

@@ -8,6 +8,7 @@ use crate::{
         body::{BadBody, BodyEvent, BodyReader},
         chunk::{write_chunk, write_last_chunk},
         framing::Framing,
+        h2::Piece,
     },
     net::{Buffer, BufferPool, Stream},
 };
@@ -122,6 +123,46 @@ impl Upload {
                 return Poll::Ready(Err(UploadError::ClientGone));
             }
         }
+    }
+
+    /// Sends what is there already. For clients whose body comes in pieces, see [`push`](Self::push).
+    pub fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: &mut Stream,
+    ) -> Poll<Result<(), UploadError>> {
+        while self.sent < self.out.len() {
+            match ready!(server.poll_write(cx, &self.out[self.sent..])) {
+                Ok(n) if n > 0 => self.count(n, |upload, n| upload.sent += n),
+                Ok(_) | Err(_) => return Poll::Ready(Err(UploadError::ServerGone)),
+            }
+        }
+        if self.body_begun {
+            self.out.clear();
+            self.sent = 0;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes a piece of the body, to be sent next. Only after everything before it was.
+    pub fn push(&mut self, piece: Piece) -> Result<(), UploadError> {
+        self.body_begun = true;
+        match piece {
+            Piece::Data(data) => {
+                self.body.next(&data).map_err(UploadError::Bad)?;
+                match self.chunked {
+                    true => write_chunk(&mut self.out, &data),
+                    false => self.out.extend_from_slice(&data),
+                }
+            }
+            Piece::End(trailers) => {
+                self.ended = true;
+                if self.chunked {
+                    write_last_chunk(&mut self.out, trailers.as_deref());
+                }
+            }
+        }
+        Ok(())
     }
 
     fn count(&mut self, n: usize, moved: impl FnOnce(&mut Self, usize)) {

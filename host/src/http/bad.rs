@@ -3,6 +3,7 @@
 use super::{
     fields::BadLine,
     framing::{BadConnection, BadFraming},
+    h2::BadMapping,
 };
 
 /// A request that is not forwarded. The connection cannot be used any further, since where the next
@@ -62,6 +63,10 @@ pub enum BadRequest {
     Connection(#[from] BadConnection),
     #[error("Expect `{found}`, where only `100-continue` is understood")]
     Expect { found: String },
+    #[error(transparent)]
+    Mapping(#[from] BadMapping),
+    #[error("HTTP/1 where only HTTP/2 is spoken")]
+    NotHttp2,
 }
 
 impl BadRequest {
@@ -95,7 +100,8 @@ impl BadRequest {
             Self::Expect { .. } => 417,
             Self::HeadTooLarge { .. } | Self::TooManyFields { .. } => 431,
             Self::Connect => 501,
-            Self::Version { .. } => 505,
+            Self::Version { .. } | Self::NotHttp2 => 505,
+            Self::Mapping(bad) => bad.status(),
         }
     }
 }
@@ -115,6 +121,10 @@ pub enum BadResponse {
     Version { found: String },
     #[error("status `{found}` is not 100 to 599")]
     Status { found: String },
+    #[error("the value of `{name}` begins or ends with a blank, or has a control character in it")]
+    Value { name: String },
+    #[error("a Content-Length without a body")]
+    LengthWithoutBody,
     #[error("the reason of status {status} has a {byte} in it")]
     Reason { status: u16, byte: String },
     #[error("head larger than {limit} bytes")]

@@ -65,6 +65,8 @@ pub enum BadBody {
     Trailer(#[from] BadLine),
     #[error("field `{name}` in a trailer, where it comes too late")]
     TrailerField { name: String },
+    #[error("the stream was broken off: {reason}")]
+    Stream { reason: String },
 }
 
 impl BadBody {
@@ -81,7 +83,8 @@ impl BadBody {
             | Self::ChunkExtensionTooLong { .. }
             | Self::LineEnd { .. }
             | Self::Trailer(_)
-            | Self::TrailerField { .. } => 400,
+            | Self::TrailerField { .. }
+            | Self::Stream { .. } => 400,
         }
     }
 }

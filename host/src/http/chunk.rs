@@ -12,7 +12,7 @@ use super::{
 pub(super) const SIZE_DIGITS: u8 = 16;
 /// Extensions are dropped, so nobody misses long ones.
 const EXTENSIONS_LIMIT: usize = 256;
-const TRAILERS_LIMIT: usize = 8 * 1024;
+pub(super) const TRAILERS_LIMIT: usize = 8 * 1024;
 const LARGEST_SIZE: u64 = i64::MAX as u64;
 
 /// Decodes one chunked body.
@@ -205,17 +205,7 @@ impl ChunkDecoder {
         if self.count == 0 {
             return Ok(());
         }
-        self.trailers.read(&self.lines, 0, self.count)?;
-        let refused = self
-            .trailers
-            .iter()
-            .find(|field| field.known.is_refused_in_trailers());
-        match refused {
-            Some(field) => Err(BadBody::TrailerField {
-                name: field.name.to_owned(),
-            }),
-            None => Ok(()),
-        }
+        self.trailers.read_trailers(&self.lines, self.count)
     }
 }
 

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::{
+    body::BadBody,
     clean, host,
     known::{self, Known},
     scan::HeadLimits,
@@ -331,6 +332,18 @@ impl Fields {
         }
         *present = list.iter().fold(0, |all, field| all | field.known.bit());
         Ok(())
+    }
+
+    /// Takes over trailers, an empty line after them. Those that frame, route or authorise come too late.
+    pub(super) fn read_trailers(&mut self, lines: &[u8], count: usize) -> Result<(), BadBody> {
+        self.read(lines, 0, count)?;
+        let refused = |field: &FieldRef<'_>| field.known.is_refused_in_trailers();
+        match self.iter().find(refused) {
+            Some(field) => Err(BadBody::TrailerField {
+                name: field.name.to_owned(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Like [`set`](Self::set), for values the codec has checked itself.

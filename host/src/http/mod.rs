@@ -1,5 +1,6 @@
 //! HTTP/1 as bytes: a strict, sans-I/O codec. It reads heads out of buffers, tells where bodies end,
-//! and writes heads with edits applied. It owns no socket, no clock and no policy.
+//! and writes heads with edits applied. It owns no socket, no clock and no policy. What comes over HTTP/2 is
+//! brought into the same form ([`mod@h2`]).
 //!
 //! ```text
 //! read_request  ─┐                        ┌─ RequestHead::write   → server
@@ -46,6 +47,7 @@
 //! closing after anything in [`bad`], and validating fields of its own (`extra`), which are written as given.
 
 pub mod bad;
+pub mod base64;
 pub mod body;
 pub mod chunk;
 mod clean;
@@ -53,6 +55,7 @@ pub mod cookies;
 pub mod facts;
 pub mod fields;
 pub mod framing;
+pub mod h2;
 mod host;
 pub mod known;
 pub mod reason;

@@ -218,6 +218,15 @@ impl RequestHead {
         Ok(())
     }
 
+    /// Says of a head that was just read that it did not come over HTTP/1, and how its body will come.
+    pub(super) fn came_over_h2(&mut self, framing: Framing) {
+        self.version = Version::Http2;
+        self.framing = framing;
+        self.persistent = true;
+        let has_body = !matches!(framing, Framing::None | Framing::Length(0));
+        self.expects_continue = has_body && self.fields.known(Known::Expect).is_some();
+    }
+
     pub(super) fn line(&self) -> &Line {
         &self.line
     }

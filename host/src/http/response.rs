@@ -172,6 +172,12 @@ impl ResponseHead {
         Ok(())
     }
 
+    /// Says of a head that was just read that it did not come over HTTP/1, and how its body will come.
+    pub(super) fn came_over_h2(&mut self, framing: Framing) {
+        self.version = Version::Http2;
+        self.framing = framing;
+    }
+
     fn fill(
         &mut self,
         input: &[u8],

@@ -116,7 +116,7 @@ impl RequestHead {
     }
 
     /// Whether the client said `TE: trailers`; the only part of TE that holds beyond one hop's codings.
-    fn takes_trailers(&self) -> bool {
+    pub(super) fn takes_trailers(&self) -> bool {
         self.fields
             .all_known(Known::Te)
             .flat_map(|list| list.split(|&b| b == b','))
@@ -132,10 +132,9 @@ impl ResponseHead {
         if how.connection == ConnectionField::Upgrade {
             without &= !Known::Upgrade.bit();
         }
-        // A length without a body is the one that GET would have had (HEAD, 304).
-        let framing = match (how.framing, self.length) {
-            (Framing::None, Some(length)) if self.may_state_length() => Framing::Length(length),
-            (framing, _) => framing,
+        let framing = match self.stated_length(how.framing) {
+            Some(length) => Framing::Length(length),
+            None => how.framing,
         };
         let same_length = self.length.map(Framing::Length) == Some(framing);
         let restate = restated(
@@ -171,8 +170,14 @@ impl ResponseHead {
         out.extend_from_slice(b"\r\n");
     }
 
-    fn may_state_length(&self) -> bool {
-        !matches!(self.status(), 100..=199 | 204)
+    /// What Content-Length will say, if the body will come like that. A length without a body is the one that
+    /// GET would have had (HEAD, 304).
+    pub(super) fn stated_length(&self, framing: Framing) -> Option<u64> {
+        match framing {
+            Framing::Length(length) => Some(length),
+            Framing::None if !matches!(self.status(), 100..=199 | 204) => self.length,
+            Framing::None | Framing::Chunked | Framing::UntilClose => None,
+        }
     }
 }
 

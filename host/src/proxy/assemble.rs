@@ -223,6 +223,7 @@ impl Loader<'_> {
                 target: config.limits.uri_length,
             },
             body_limit: config.limits.body,
+            http2: config.http2.clone(),
             error_pages: config.error_pages.clone(),
             connections: gate,
             metrics: self.builder.metrics.frontend(&config.name),

@@ -135,8 +135,14 @@ counters! {
         denied => DENIED = 2,
         /// What came was no sound request.
         bad_request => BAD_REQUESTS = 3,
+        /// A client began to speak HTTP/2.
+        http2_connected => HTTP2_CONNECTIONS = 12,
+        /// A connection of HTTP/2 was ended since its client made work for nothing.
+        http2_flooded => HTTP2_FLOODS = 13,
+        /// A connection of HTTP/2 was ended since its client broke the protocol.
+        http2_protocol_error => HTTP2_PROTOCOL_ERRORS = 14,
     }
-    classes at 6, of 12
+    classes at 6, of 15
 }
 
 impl FrontendMetrics {

@@ -19,7 +19,7 @@ pub(super) fn write(snapshot: &Snapshot, out: &mut String) {
 type Family = (&'static str, &'static str, usize);
 
 fn write_frontends(snapshot: &Snapshot, out: &mut String) {
-    const FAMILIES: [Family; 6] = [
+    const FAMILIES: [Family; 9] = [
         (
             "connections",
             "Client connections.",
@@ -35,6 +35,21 @@ fn write_frontends(snapshot: &Snapshot, out: &mut String) {
             "bad_requests",
             "What was no sound request.",
             FrontendMetrics::BAD_REQUESTS,
+        ),
+        (
+            "http2_connections",
+            "Clients that spoke HTTP/2.",
+            FrontendMetrics::HTTP2_CONNECTIONS,
+        ),
+        (
+            "http2_floods",
+            "Connections of HTTP/2 ended since the client made work for nothing.",
+            FrontendMetrics::HTTP2_FLOODS,
+        ),
+        (
+            "http2_protocol_errors",
+            "Connections of HTTP/2 ended since the client broke the protocol.",
+            FrontendMetrics::HTTP2_PROTOCOL_ERRORS,
         ),
         (
             "received_bytes",

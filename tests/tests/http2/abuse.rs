@@ -1,0 +1,110 @@
+//! Clients that break the rules, and clients that keep them to the letter to do harm.
+
+use serde_json::Value;
+use weir_tests::{Origin, Script, can_run, curl};
+
+use crate::{both, url};
+
+const FRAMES: Script = Script {
+    file: "h2_frames.py",
+    modules: &["hpack"],
+};
+
+#[tokio::test]
+async fn what_is_malformed_is_refused_and_no_server_hears_of_it() {
+    if !can_run(FRAMES) {
+        return;
+    }
+    let origin = Origin::start("a").await;
+    let weir = both(&[origin.address()], "", "").await;
+    let address = weir.address("web").to_string();
+    let found: Value = serde_json::from_str(&FRAMES.run(&[&address, "malformed"]).await)
+        .expect("the script prints JSON");
+    let cases = found.as_object().expect("an object of cases");
+    assert!(cases.len() > 60, "{}", cases.len());
+    for (name, outcome) in cases {
+        let status = outcome["status"].as_u64();
+        let refused = status.is_some_and(|status| (400..600).contains(&status));
+        let reset = ["PROTOCOL_ERROR", "ENHANCE_YOUR_CALM", "COMPRESSION_ERROR"];
+        let ended = |key: &str| reset.iter().any(|reason| outcome[key] == *reason);
+        assert!(
+            refused || ended("reset") || ended("goaway"),
+            "{name}: {outcome}"
+        );
+    }
+    // Those that have a body may have been begun; none may have been taken for complete.
+    assert!(origin.requests().is_empty(), "{:?}", origin.requests());
+}
+
+async fn flooded(name: &str) {
+    if !can_run(FRAMES) {
+        return;
+    }
+    let origin = Origin::start("a").await;
+    let weir = both(&[origin.address()], "", "").await;
+    let url = url(&weir, "/");
+    let args = [
+        "--http2-prior-knowledge",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        &url,
+    ];
+    let ask = || curl(&args);
+    assert_eq!(ask().await.stdout, "200");
+    let before = weir.memory();
+    let address = weir.address("web").to_string();
+    let flood = [address.as_str(), "flood", name];
+    let flooding = FRAMES.run(&flood);
+    let (printed, meanwhile) = tokio::join!(flooding, ask());
+    assert_eq!(meanwhile.stdout, "200", "{name}: others are served");
+    let outcome: Value = serde_json::from_str(&printed).expect("the script prints JSON");
+    assert_eq!(outcome["closed"], true, "{name}: {outcome}");
+    let sent = outcome["sent"].as_u64().expect("a number");
+    assert!(sent < 100_000, "{name}: {outcome}");
+    let grown = weir.memory().saturating_sub(before);
+    assert!(grown < 16 << 20, "{name}: grown by {grown} bytes");
+    assert_eq!(ask().await.stdout, "200");
+}
+
+#[tokio::test]
+async fn floods_of_frames_without_content_end_the_connection() {
+    for name in [
+        "pings",
+        "settings",
+        "priorities",
+        "window updates",
+        "empty data",
+        "unknown frames",
+    ] {
+        flooded(name).await;
+    }
+}
+
+#[tokio::test]
+async fn heads_that_never_end_and_heads_that_swell_end_the_connection() {
+    for name in ["continuations", "empty continuations", "header bomb"] {
+        flooded(name).await;
+    }
+}
+
+#[tokio::test]
+async fn streams_given_up_in_masses_end_the_connection() {
+    for name in ["resets", "provoked resets"] {
+        flooded(name).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_cancels_now_and_then_is_served_on() {
+    if !can_run(FRAMES) {
+        return;
+    }
+    let origin = Origin::start("a").await;
+    let weir = both(&[origin.address()], "", "").await;
+    let address = weir.address("web").to_string();
+    let outcome: Value = serde_json::from_str(&FRAMES.run(&[&address, "smooth"]).await)
+        .expect("the script prints JSON");
+    assert_eq!(outcome["status"], 200, "{outcome}");
+}
