@@ -1,18 +1,15 @@
 //! Active checks: asking a server at intervals whether it lives, and believing it only after a while.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use http_body_util::Empty;
-use hyper::{Request, body::Bytes, client::conn::http1, header};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
-    time::{Instant, sleep_until, timeout},
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    Server,
+    probe::{CheckFailure, Passed, probe},
+    standing::Hindrance,
 };
-
-use super::{Hindrance, Server, ServerAddress};
-use crate::config::{Check, CheckKind};
+use crate::config::{Check, Consequence};
 
 /// What repeated checks say about a server. Counts, and knows no clock.
 ///
@@ -67,21 +64,6 @@ impl Health {
     }
 }
 
-/// Why a check failed.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckFailure {
-    #[error("Layer4 connection problem, info: \"{0}\"")]
-    Connect(io::Error),
-    #[error("Layer4 timeout")]
-    ConnectTimeout,
-    #[error("Layer7 wrong status, code: {0}")]
-    Status(u16),
-    #[error("Layer7 invalid response, info: \"{0}\"")]
-    Response(hyper::Error),
-    #[error("Layer7 timeout")]
-    ResponseTimeout,
-}
-
 /// A check ended; told to whoever writes the log.
 #[derive(Debug)]
 pub struct CheckEvent<'a> {
@@ -93,168 +75,133 @@ pub struct CheckEvent<'a> {
     pub took: Duration,
 }
 
-/// How a check succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passed {
-    Layer4,
-    Layer7 { status: u16 },
-}
-
-impl fmt::Display for Passed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Layer4 => f.write_str("Layer4 check passed"),
-            Self::Layer7 { status } => write!(f, "Layer7 check passed, code: {status}"),
+impl Health {
+    /// One more failed check takes it down.
+    fn bring_to_the_brink(&mut self, fall: u32) {
+        if let Self::Unchecked | Self::Up { .. } = self {
+            *self = Self::Up {
+                failures: fall.saturating_sub(1),
+            };
         }
+    }
+
+    /// How long until the next check.
+    fn interval(self, check: &Check) -> Duration {
+        let special = match self {
+            Self::Unchecked | Self::Up { failures: 0 } => None,
+            Self::Down { successes: 0 } => check.down_interval,
+            Self::Up { .. } | Self::Down { .. } => check.fast_interval,
+        };
+        special.unwrap_or(check.interval)
     }
 }
 
-/// Checks `server` for ever, the first time after `first`, and keeps its state's `up` true to it.
+/// Checks `server` for ever, the first time after `first`, and keeps its state true to it.
 ///
 /// Starts from `health`, which is what a former generation knew. Drop the future to stop.
 pub async fn watch(
     server: Arc<Server>,
     check: Check,
-    mut health: Health,
+    health: Health,
     first: Duration,
     mut on_event: impl FnMut(CheckEvent<'_>),
 ) {
-    let mut next = Instant::now() + first;
-    let mut place = server.state.pool_key();
+    let mut watched = Watched {
+        place: server.state.pool_key(),
+        next: Instant::now() + first,
+        server,
+        check,
+        health,
+    };
     loop {
-        sleep_until(next).await;
-        let start = Instant::now();
-        let key = server.state.pool_key();
-        if key != place {
-            // Another address is another server, of which nothing is known yet.
-            (place, health) = (key, Health::Unchecked);
-        }
-        if server.state.has(Hindrance::Unresolved) {
-            next += check.interval;
-            continue;
-        }
-        let result = run(&server, &check).await;
-        if server.state.pool_key() != place {
-            // It moved meanwhile, and what came out says nothing of where it is now.
-            continue;
-        }
-        let transition = health.record(result.is_ok(), check.fall, check.rise);
-        if transition.is_some() {
-            server.state.set_up(health.is_up());
-        }
-        on_event(CheckEvent {
-            server: &server,
-            health,
-            transition,
-            result: &result,
-            took: start.elapsed(),
-        });
-        // Checks keep their rhythm; one that took longer than the interval skips the turns it missed.
-        while next <= Instant::now() {
-            next += check.interval;
+        let alarm = tokio::select! {
+            biased;
+            () = watched.server.state.traffic().alarm() => true,
+            () = sleep_until(watched.next) => false,
+        };
+        match alarm {
+            true => watched.heed_traffic(&mut on_event),
+            false => watched.look(&mut on_event).await,
         }
     }
 }
 
-async fn run(server: &Server, check: &Check) -> Result<Passed, CheckFailure> {
-    let deadline = Instant::now() + check.timeout;
-    let connecting = async {
-        if let ServerAddress::Unix(path) = &server.address {
-            return server.origin.connect_unix(path).await.map(Probe::Unix);
+/// A server that is being checked.
+struct Watched {
+    server: Arc<Server>,
+    check: Check,
+    health: Health,
+    /// What stands for the address that `health` is about.
+    place: u64,
+    next: Instant,
+}
+
+impl Watched {
+    async fn look(&mut self, on_event: &mut impl FnMut(CheckEvent<'_>)) {
+        let key = self.server.state.pool_key();
+        if key != self.place {
+            // Another address is another server, of which nothing is known yet.
+            (self.place, self.health) = (key, Health::Unchecked);
         }
-        match server
-            .socket_address(0)
-            .filter(|address| address.port() > 0)
-        {
-            Some(address) => server.origin.connect_tcp(address).await.map(Probe::Tcp),
-            None => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a server without a port cannot be checked",
-            )),
-        }
-    };
-    let stream = timeout(check.timeout, connecting)
-        .await
-        .map_err(|_| CheckFailure::ConnectTimeout)?
-        .map_err(CheckFailure::Connect)?;
-    let CheckKind::Http {
-        method,
-        path,
-        host,
-        expect,
-    } = &check.kind
-    else {
-        if let Probe::Tcp(stream) = &stream {
-            // The application need not hear of it: a reset instead of an orderly close.
-            let _ = stream.set_zero_linger();
-        }
-        return Ok(Passed::Layer4);
-    };
-    let asking = async {
-        match stream {
-            Probe::Tcp(stream) => ask(stream, method, path, host.as_deref(), &server.address).await,
-            Probe::Unix(stream) => {
-                ask(stream, method, path, host.as_deref(), &server.address).await
+        let start = Instant::now();
+        if !self.server.state.has(Hindrance::Unresolved) {
+            let result = probe(&self.server, &self.check).await;
+            // If it moved meanwhile, what came out says nothing of where it is now.
+            if self.server.state.pool_key() == self.place {
+                let passed = result.is_ok();
+                let transition = self.health.record(passed, self.check.fall, self.check.rise);
+                self.report(transition, &result, start.elapsed(), on_event);
             }
         }
-    };
-    let left = deadline.saturating_duration_since(Instant::now());
-    let status = timeout(left, asking)
-        .await
-        .map_err(|_| CheckFailure::ResponseTimeout)?
-        .map_err(CheckFailure::Response)?;
-    if expect
-        .iter()
-        .any(|(low, high)| (*low..=*high).contains(&status))
-    {
-        Ok(Passed::Layer7 { status })
-    } else {
-        Err(CheckFailure::Status(status))
-    }
-}
-
-enum Probe {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-/// Sends one request and answers with the status; the body is not waited for.
-async fn ask(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    method: &str,
-    path: &str,
-    host: Option<&str>,
-    address: &ServerAddress,
-) -> Result<u16, hyper::Error> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let host = match (host, address) {
-        (Some(host), _) => host.to_owned(),
-        // A path is no host, and servers that look at the field refuse it.
-        (None, ServerAddress::Unix(_)) => "localhost".to_owned(),
-        (None, address) => address.to_string(),
-    };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, host)
-        .header(
-            header::USER_AGENT,
-            concat!("weir/", env!("CARGO_PKG_VERSION"), " check"),
-        )
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .expect("the config reader has checked method, path and host");
-    let answer = sender.send_request(request);
-    tokio::pin!(answer, connection);
-    let answer = tokio::select! {
-        answer = &mut answer => answer?,
-        // The connection must be driven for the answer to come; its end alone is no answer.
-        ended = &mut connection => {
-            ended?;
-            answer.await?
+        // Checks keep their rhythm; one that took longer than the interval skips the turns it missed.
+        let interval = self.health.interval(&self.check);
+        while self.next <= Instant::now() {
+            self.next += interval;
         }
-    };
-    Ok(answer.status().as_u16())
+    }
+
+    /// The server's traffic has brought too many errors in a row.
+    fn heed_traffic(&mut self, on_event: &mut impl FnMut(CheckEvent<'_>)) {
+        let Some(observe) = self.server.observe else {
+            return;
+        };
+        let soon = self.check.fast_interval.unwrap_or(self.check.interval);
+        let transition = match observe.then {
+            Consequence::FastInterval => None,
+            Consequence::SuddenDeath => {
+                self.health.bring_to_the_brink(self.check.fall);
+                None
+            }
+            Consequence::FailCheck => self.health.record(false, self.check.fall, self.check.rise),
+            Consequence::MarkDown => {
+                let was_up = self.health.is_up();
+                self.health = Health::Down { successes: 0 };
+                was_up.then_some(Transition::WentDown)
+            }
+        };
+        self.next = self.next.min(Instant::now() + soon);
+        let result = Err(CheckFailure::Traffic(observe.errors));
+        self.report(transition, &result, Duration::ZERO, on_event);
+    }
+
+    fn report(
+        &mut self,
+        transition: Option<Transition>,
+        result: &Result<Passed, CheckFailure>,
+        took: Duration,
+        on_event: &mut impl FnMut(CheckEvent<'_>),
+    ) {
+        if transition.is_some() {
+            self.server.state.set_up(self.health.is_up());
+        }
+        on_event(CheckEvent {
+            server: &self.server,
+            health: self.health,
+            transition,
+            result,
+            took,
+        });
+    }
 }
 
 #[cfg(test)]
@@ -286,6 +233,15 @@ mod tests {
     #[test]
     fn fall_1_rise_5_leaves_at_once_and_comes_back_after_five() {
         assert_eq!(believe(1, 5, "+-+++++"), "UDDDDDU");
+    }
+
+    #[test]
+    fn at_the_brink_one_failure_is_enough() {
+        let mut health = Health::Up { failures: 0 };
+        health.bring_to_the_brink(3);
+        assert_eq!(health.record(false, 3, 2), Some(Transition::WentDown));
+        health.bring_to_the_brink(3);
+        assert!(!health.is_up(), "who is down stays down");
     }
 
     #[test]

@@ -1,16 +1,25 @@
 //! Servers: their addresses, health, places and connections. Pure mechanism: who gets a request is
 //! decided elsewhere, and this folder does not know that plugins exist.
 
+mod agent;
 mod connect;
 mod health;
 mod pool;
+mod probe;
 mod queue;
 mod server;
+mod sessions;
+mod share;
 mod standing;
+mod traffic;
 
+pub use agent::{AgentError, follow_agent};
 pub use connect::{ConnectError, connect};
-pub use health::{CheckEvent, CheckFailure, Health, Passed, Transition, watch};
+pub use health::{CheckEvent, Health, Transition, watch};
 pub use pool::{Pool, PoolKey};
+pub use probe::{CheckFailure, Passed};
 pub use queue::QueueError;
-pub use server::{BackendState, Place, Server, ServerAddress, ServerState};
+pub use server::{BackendState, Place, Server, ServerAddress, ServerState, eligible};
+pub use share::Grain;
 pub use standing::Hindrance;
+pub use traffic::Seen;

@@ -5,20 +5,25 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
 use arc_swap::ArcSwapOption;
+use smallvec::SmallVec;
 
 use super::{
     queue::Queue,
+    sessions::{SessionId, Sessions},
+    share::{Grain, Share},
     standing::{Hindrance, Standing},
+    traffic::Traffic,
 };
 use crate::{
+    config::{Backups, Observe},
     model::{BackendName, ServerName},
-    net::Origin,
+    net::{Origin, Stream},
 };
 
 /// Where a server is reached.
@@ -52,9 +57,16 @@ pub struct Server {
     pub name: ServerName,
     pub address: ServerAddress,
     pub id: u32,
+    /// As it stands in the file.
     pub weight: u32,
-    /// Exchanges it takes at a time.
+    pub grain: Grain,
+    /// Exchanges it takes at a time, as it stands in the file.
     pub limit: Option<u32>,
+    /// It gets clients only when no other server can take any.
+    pub backup: bool,
+    pub observe: Option<Observe>,
+    /// Its sessions may have to be ended from outside.
+    pub holds_sessions: bool,
     pub persistence_key: String,
     /// Where connections to it begin.
     pub origin: Arc<Origin>,
@@ -64,12 +76,26 @@ pub struct Server {
 impl Server {
     /// Whether it may be given clients that it does not have yet.
     pub fn is_eligible(&self) -> bool {
-        self.weight > 0 && self.state.takes_new()
+        self.state.takes_new() && self.weight_now() > 0
+    }
+
+    /// What balancers are told of its weight.
+    pub fn weight_now(&self) -> u32 {
+        self.state.share.of(self.weight, self.grain)
+    }
+
+    /// Exchanges it takes at a time, by the file or by its agent, whichever is less.
+    pub fn limit_now(&self) -> Option<u32> {
+        match self.state.agents_limit.load(Ordering::Relaxed) {
+            u32::MAX => self.limit,
+            agents => Some(self.limit.map_or(agents, |limit| limit.min(agents))),
+        }
     }
 
     /// Whether an exchange would get a place at once.
     pub fn has_room(&self) -> bool {
-        self.limit.is_none_or(|limit| self.state.active() < limit)
+        self.limit_now()
+            .is_none_or(|limit| self.state.active() < limit)
     }
 
     /// Whether the port is the one that the client connected to.
@@ -100,9 +126,34 @@ pub struct ServerState {
     standing: Standing,
     /// Of a server that goes by a name.
     resolved: ArcSwapOption<SocketAddr>,
+    share: Share,
+    /// `u32::MAX`: it said nothing.
+    agents_limit: AtomicU32,
+    traffic: Traffic,
+    sessions: Sessions,
+    /// It gets a small share at first when it comes back.
+    slow_start: AtomicBool,
+    /// Servers that are as healthy as this one.
+    followers: Others,
+    ends_sessions: AtomicBool,
+    /// Backup servers whose sessions end when this one comes back.
+    relieves: Others,
     active: AtomicU32,
     queued: AtomicU32,
     backend: Arc<BackendState>,
+}
+
+/// Servers that this one has to do with, whether they are still there or not.
+type Others = Mutex<Vec<Weak<ServerState>>>;
+
+fn upgrade(others: &Others) -> Vec<Arc<ServerState>> {
+    let others = others.lock().unwrap_or_else(PoisonError::into_inner);
+    others.iter().filter_map(Weak::upgrade).collect()
+}
+
+fn replace(others: &Others, now: &[Arc<ServerState>]) {
+    let now = now.iter().map(Arc::downgrade).collect();
+    *others.lock().unwrap_or_else(PoisonError::into_inner) = now;
 }
 
 /// No number is given twice in the life of the process.
@@ -119,6 +170,14 @@ impl ServerState {
             pool_key: AtomicU64::new(key),
             standing: Standing::default(),
             resolved: ArcSwapOption::empty(),
+            share: Share::default(),
+            agents_limit: AtomicU32::new(u32::MAX),
+            traffic: Traffic::default(),
+            sessions: Sessions::default(),
+            slow_start: AtomicBool::new(false),
+            followers: Mutex::default(),
+            ends_sessions: AtomicBool::new(false),
+            relieves: Mutex::default(),
             active: AtomicU32::new(0),
             queued: AtomicU32::new(0),
             backend,
@@ -163,14 +222,113 @@ impl ServerState {
     /// Takes it out of its backend's eligible set, in part or altogether, or puts it back. Exchanges that
     /// wait for a server that went down look for another one. Returns whether anything changed.
     pub fn set(&self, hindrance: Hindrance, there: bool) -> bool {
+        let was_up = self.is_up();
         if !self.standing.set(hindrance, there) {
             return false;
         }
+        let up = self.is_up();
+        if !up && self.slow_start.load(Ordering::Relaxed) {
+            self.share.set_warmth(0.0);
+        }
         self.backend.bump();
-        if !self.is_up() {
+        if !up {
             self.backend.queue.send_elsewhere(self.key);
         }
+        match (was_up, up) {
+            (true, false) if self.ends_sessions.load(Ordering::Relaxed) => {
+                self.sessions.end_all();
+            }
+            (false, true) => upgrade(&self.relieves).iter().for_each(|backup| {
+                backup.sessions.end_all();
+            }),
+            _ => {}
+        }
+        if hindrance == Hindrance::Unhealthy {
+            upgrade(&self.followers).iter().for_each(|follower| {
+                follower.set(Hindrance::Unhealthy, there);
+            });
+        }
         true
+    }
+
+    /// From now on these servers are as healthy as this one, and no others.
+    pub fn set_followers(&self, followers: &[Arc<Self>]) {
+        replace(&self.followers, followers);
+        let unhealthy = self.has(Hindrance::Unhealthy);
+        for follower in followers {
+            follower.set(Hindrance::Unhealthy, unhealthy);
+        }
+    }
+
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Whether sessions that are held end when it goes down.
+    pub fn set_ends_sessions(&self, ends: bool) {
+        self.ends_sessions.store(ends, Ordering::Relaxed);
+    }
+
+    /// Sessions of these end when this one comes back.
+    pub fn set_relieves(&self, backups: &[Arc<Self>]) {
+        replace(&self.relieves, backups);
+    }
+
+    /// The weight that it has for an operator, in place of the file's; `None`: the file's.
+    pub fn set_weight(&self, weight: Option<u32>) {
+        if self.share.set_operators(weight) {
+            self.backend.bump();
+        }
+    }
+
+    /// The weight that the operator gave it, else the file, which says `configured`.
+    pub fn weight(&self, configured: u32) -> u32 {
+        self.share.weight(configured)
+    }
+
+    pub fn agents_percent(&self) -> u32 {
+        self.share.agents_percent()
+    }
+
+    pub(super) fn set_agents_percent(&self, percent: u32) -> bool {
+        let changed = self.share.set_agents_percent(percent);
+        if changed {
+            self.backend.bump();
+        }
+        changed
+    }
+
+    pub(super) fn set_agents_limit(&self, limit: u32) -> bool {
+        let changed = self.agents_limit.swap(limit, Ordering::Relaxed) != limit;
+        if changed {
+            self.backend.bump();
+        }
+        changed
+    }
+
+    /// Whether its share is cut from when it goes down until it has warmed up. One that need not any more
+    /// has its whole share at once.
+    pub fn set_slow_start(&self, slow: bool) {
+        self.slow_start.store(slow, Ordering::Relaxed);
+        if !slow {
+            self.warm_to(1.0);
+        }
+    }
+
+    pub fn is_cold(&self) -> bool {
+        self.share.is_cold()
+    }
+
+    /// Which part of its share it has.
+    pub fn warmth(&self) -> f64 {
+        self.share.warmth()
+    }
+
+    /// Gives it this part of its share, from 0 to 1.
+    pub fn warm_to(&self, part: f64) {
+        if self.share.set_warmth(part) {
+            self.backend.bump();
+        }
     }
 
     /// The address that its name had when it was last looked up.
@@ -233,6 +391,7 @@ impl ServerState {
     pub(super) fn placed(self: &Arc<Self>) -> Place {
         Place {
             server: Arc::clone(self),
+            session: None,
         }
     }
 }
@@ -241,16 +400,27 @@ impl ServerState {
 #[derive(Debug)]
 pub struct Place {
     server: Arc<ServerState>,
+    session: Option<SessionId>,
 }
 
 impl Place {
     pub fn server(&self) -> &Arc<ServerState> {
         &self.server
     }
+
+    /// Lets [`end_sessions`](ServerState::end_sessions) shut `connection` down as long as the place is held.
+    pub fn hold(&mut self, connection: &Stream) {
+        if self.session.is_none() {
+            self.session = self.server.sessions.add(connection);
+        }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if let Some(session) = self.session {
+            self.server.sessions.remove(session);
+        }
         let queue = &self.server.backend.queue;
         if queue.is_empty() || !queue.hand_over(&self.server) {
             self.server.active.fetch_sub(1, Ordering::SeqCst);
@@ -259,6 +429,25 @@ impl Drop for Place {
                 queue.offer_again(&self.server);
             }
         }
+    }
+}
+
+/// The servers that new clients may be given now, by position: those that are no backups; if none of
+/// these can take any, the first backup that can, or all of them.
+pub fn eligible(servers: &[Server], backups: Backups) -> SmallVec<[usize; 8]> {
+    let able = |backup: bool| {
+        let servers = servers.iter().enumerate();
+        servers
+            .filter(move |(_, server)| server.backup == backup && server.is_eligible())
+            .map(|(position, _)| position)
+    };
+    let usual: SmallVec<[usize; 8]> = able(false).collect();
+    if !usual.is_empty() {
+        return usual;
+    }
+    match backups {
+        Backups::First => able(true).take(1).collect(),
+        Backups::All => able(true).collect(),
     }
 }
 
@@ -320,6 +509,62 @@ impl BackendState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn servers(backups: &[bool]) -> Vec<Server> {
+        let backend = BackendState::new(BackendName::new("b"));
+        let server = |backup: &bool| Server {
+            name: ServerName::new("s"),
+            address: ServerAddress::ClientPort(IpAddr::from([127, 0, 0, 1])),
+            id: 1,
+            weight: 1,
+            grain: Grain::Whole,
+            limit: None,
+            backup: *backup,
+            observe: None,
+            holds_sessions: false,
+            persistence_key: "s".to_owned(),
+            origin: Arc::new(Origin::default()),
+            state: ServerState::new(Arc::clone(&backend)),
+        };
+        backups.iter().map(server).collect()
+    }
+
+    #[test]
+    fn backups_are_eligible_once_nobody_else_is() {
+        let servers = servers(&[true, false, true]);
+        let now = |backups| eligible(&servers, backups).to_vec();
+        assert_eq!(now(Backups::All), [1]);
+        servers[1].state.set_up(false);
+        assert_eq!(now(Backups::First), [0]);
+        assert_eq!(now(Backups::All), [0, 2]);
+        servers[0].state.set(Hindrance::Drain, true);
+        assert_eq!(now(Backups::First), [2]);
+    }
+
+    #[test]
+    fn a_server_is_as_healthy_as_the_one_it_tracks() {
+        let [leader, follower] = [server(), server()];
+        leader.set_up(false);
+        leader.set_followers(&[Arc::clone(&follower)]);
+        assert!(!follower.is_up());
+        leader.set_up(true);
+        assert!(follower.is_up());
+        leader.set_followers(&[]);
+        leader.set_up(false);
+        assert!(follower.is_up(), "it tracks nobody any more");
+    }
+
+    #[test]
+    fn a_server_that_starts_slowly_is_cold_from_when_it_goes_down() {
+        let server = server();
+        server.set_slow_start(true);
+        assert!(!server.is_cold(), "not at the start of the proxy");
+        server.set_up(false);
+        server.set_up(true);
+        assert!(server.is_cold());
+        server.warm_to(1.0);
+        assert!(!server.is_cold());
+    }
 
     fn server() -> Arc<ServerState> {
         ServerState::new(BackendState::new(BackendName::new("b")))

@@ -8,6 +8,9 @@ use std::{
 use super::{
     Address, Backend, Check, PluginSource, Pool, Redispatch, Server, address,
     check::read_check,
+    conduct::{
+        Conduct, check_conduct, check_observe, read_backups, read_conduct, read_own_conduct,
+    },
     error_page::read_error_pages,
     name::{Unique, read_name},
     plugin_use::{Surroundings, plugin_use, read_balancer, read_persistence},
@@ -62,12 +65,18 @@ fn read_backend(
     let timeouts = server_timeouts(timeouts, &around.defaults.server);
     let error_pages = read_error_pages(&mut fields, "[backend.error_pages]");
     let reach = read_reach(&mut fields, &Reach::default(), resolvers);
+    let conduct = read_conduct(&mut fields, &Conduct::default());
+    let backups = read_backups(&mut fields);
     let usual = Usual {
         check: check.as_ref(),
         reach: &reach,
+        conduct: &conduct,
         resolvers,
     };
     let servers = read_servers(&mut fields, &usual);
+    if conduct.observe.is_some() && servers.iter().all(|server| server.check.is_none()) {
+        check_observe(&fields);
+    }
     const FRONTEND: &str = "it belongs to a `[[frontend]]`";
     fields.finish(&[
         ("bind", FRONTEND),
@@ -83,6 +92,7 @@ fn read_backend(
         persistence: persistence.flatten(),
         servers,
         check,
+        backups,
         timeouts,
         retries: retries.unwrap_or(3),
         redispatch: redispatch.unwrap_or(Redispatch::Never),
@@ -157,6 +167,7 @@ enum Key {
 struct Usual<'a> {
     check: Option<&'a Check>,
     reach: &'a Reach,
+    conduct: &'a Conduct,
     resolvers: &'a Resolvers,
 }
 
@@ -195,6 +206,7 @@ fn read_server(
         .and_then(|node| read_address(&node));
     let reach = read_reach(&mut fields, usual.reach, usual.resolvers);
     let slots = read_slots(&mut fields, &reach, address.as_ref());
+    let conduct = read_own_conduct(&mut fields, usual.conduct);
     let id = read_id(&mut fields, slots, taken);
     let weight = fields.get("weight").and_then(|node| node.small(0..=256));
     let max_connections = fields
@@ -205,27 +217,42 @@ fn read_server(
     let check = match fields.get("check") {
         Some(node) => {
             let check = read_check(&node, "check", usual.check);
-            if check.is_some() && matches!(address, Some(Address::ClientPort(_))) {
+            let portless = check.as_ref().is_some_and(|c| c.endpoint.port.is_none());
+            if portless && matches!(address, Some(Address::ClientPort(_))) {
                 node.wrong(
                     "needs a port to ask at, and this server has none of its own",
-                    "write one after the address, or `check = false`",
+                    "write one after the address, `port` into the check, or `check = false`",
                 );
             }
             check
         }
         // The backend's check is for the servers that can be asked.
-        None if matches!(address, Some(Address::ClientPort(_))) => None,
+        None if matches!(address, Some(Address::ClientPort(_)))
+            && usual.check.is_some_and(|c| c.endpoint.port.is_none()) =>
+        {
+            None
+        }
         None => usual.check.cloned(),
     };
+    let check = match conduct.track {
+        Some(_) if fields.key_span("check").is_none() => None,
+        _ => check,
+    };
+    let mut conduct = conduct;
+    if check.is_none() && fields.key_span("observe").is_none() {
+        // The backend's is for the servers that can come back.
+        conduct.observe = None;
+    }
+    if let Some(address) = &address {
+        check_conduct(&fields, &conduct, check.is_some(), address);
+    }
     fields.finish(&[
         (
             "port",
             "write it after the address: `address = \"10.0.0.2:80\"`",
         ),
-        (
-            "backup",
-            "no server is a backup as such: which one is preferred is for the balancer to say",
-        ),
+        ("disabled", "write `state = \"maintenance\"`"),
+        ("slowstart", "write `slow_start = \"10s\"`"),
         ("cookie", "write `persistence_key`"),
         ("fall", "write `check = { fall = 3 }`"),
         ("rise", "write `check = { rise = 2 }`"),
@@ -244,6 +271,7 @@ fn read_server(
                 },
                 ..reach.clone()
             },
+            conduct: conduct.clone(),
             id: id + position,
             weight: weight.unwrap_or(1),
             max_connections,

@@ -1,9 +1,10 @@
 //! `check`: how a backend's servers are probed, and what one server changes about it.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use super::{
     Check, CheckKind,
+    check_steps::read_steps,
     read::Fields,
     value::{Node, shorten},
 };
@@ -12,10 +13,41 @@ use super::{
 fn plain() -> Check {
     Check {
         kind: CheckKind::Tcp,
+        endpoint: Endpoint::default(),
         interval: Duration::from_secs(2),
+        fast_interval: None,
+        down_interval: None,
         timeout: Duration::from_secs(2),
         fall: 3,
         rise: 2,
+        starts_up: true,
+    }
+}
+
+/// Where a server is asked, if not where it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Endpoint {
+    pub address: Option<IpAddr>,
+    pub port: Option<u16>,
+}
+
+/// Reads `address` and `port`.
+pub(super) fn read_endpoint(fields: &mut Fields<'_>, base: &Endpoint) -> Endpoint {
+    let address = fields.get("address").and_then(|node| {
+        let text = node.plain_text("10.0.0.2")?;
+        let read = text.parse();
+        if read.is_err() {
+            node.wrong(
+                format!("is not an IP address: `{}`", shorten(text)),
+                "write `10.0.0.2` or `fd00::2`, and the port into `port`",
+            );
+        }
+        read.ok()
+    });
+    let port = fields.get("port").and_then(|node| node.small(1..=65_535));
+    Endpoint {
+        address: address.or(base.address),
+        port: port.and_then(|port| u16::try_from(port).ok()).or(base.port),
     }
 }
 
@@ -38,10 +70,20 @@ pub(super) fn read_check(
     }
     let mut fields = node.fields(section)?;
     let kind = read_kind(&mut fields, &base.kind);
-    let interval = fields.get("interval").and_then(|node| node.duration());
-    let timeout = fields.get("timeout").and_then(|node| node.duration());
+    let endpoint = read_endpoint(&mut fields, &base.endpoint);
+    let mut duration = |key| fields.get(key).and_then(|node| node.duration());
+    let (interval, timeout) = (duration("interval"), duration("timeout"));
+    let fast_interval = duration("fast_interval").or(base.fast_interval);
+    let down_interval = duration("down_interval").or(base.down_interval);
+    let starts_up = fields
+        .get("initial")
+        .and_then(|node| node.choice(&[("up", true), ("down", false)]));
     let check = Check {
         kind,
+        endpoint,
+        fast_interval,
+        down_interval,
+        starts_up: starts_up.unwrap_or(base.starts_up),
         interval: interval.unwrap_or(base.interval),
         // HAProxy's rule: a probe may take as long as the next one is away.
         timeout: match (timeout, interval) {
@@ -68,18 +110,36 @@ pub(super) fn read_check(
             "make `timeout` at most `interval`",
         );
     }
-    fields.finish(&[]);
+    fields.finish(&[
+        ("fastinter", "write `fast_interval`"),
+        ("downinter", "write `down_interval`"),
+        ("inter", "write `interval`"),
+        (
+            "send",
+            "write `steps = [{ send = \"PING\\r\\n\" }, { expect = \"+PONG\" }]`",
+        ),
+    ]);
     Some(check)
 }
 
 fn read_kind(fields: &mut Fields<'_>, base: &CheckKind) -> CheckKind {
     let tcp = fields.get("tcp");
     let http = fields.get("http");
-    let host = fields.get("host");
-    let expect = fields.get("expect");
+    let grpc = fields.get("grpc");
+    let steps = fields.get("steps");
+    let of_http = HttpKeys {
+        host: fields.get("host"),
+        expect: fields.get("expect"),
+        body: fields.get("expect_body"),
+        http2: fields.get("http2"),
+    };
 
-    if let (Some(tcp), Some(_)) = (&tcp, &http) {
-        tcp.wrong("and `http` exclude each other", "keep one of them");
+    let kinds: Vec<&Node<'_>> = [&tcp, &http, &grpc, &steps].into_iter().flatten().collect();
+    if let [first, second, ..] = kinds[..] {
+        first.wrong(
+            format!("and {} exclude each other", second.label()),
+            "keep one of them",
+        );
     }
     if let Some(tcp) = tcp {
         if tcp.boolean() == Some(false) {
@@ -88,36 +148,86 @@ fn read_kind(fields: &mut Fields<'_>, base: &CheckKind) -> CheckKind {
                 "leave it out, or write `check = false` for no check at all",
             );
         }
-        refuse_http_keys(&[host, expect]);
+        of_http.refuse();
         return CheckKind::Tcp;
     }
+    if let Some(grpc) = grpc {
+        of_http.refuse();
+        // The empty name stands for the server as a whole.
+        let service = grpc.text("my.Service").unwrap_or_default().to_owned();
+        return CheckKind::Grpc { service };
+    }
+    if let Some(steps) = steps {
+        of_http.refuse();
+        return CheckKind::Steps(read_steps(&steps));
+    }
 
-    let (base_method, base_path, base_host, base_expect) = match base {
-        CheckKind::Http {
-            method,
-            path,
-            host,
-            expect,
-        } => (method.as_str(), path.as_str(), host.clone(), expect.clone()),
-        CheckKind::Tcp if http.is_none() => {
-            refuse_http_keys(&[host, expect]);
-            return CheckKind::Tcp;
+    let usual = HttpCheck {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        host: None,
+        expect: vec![(200, 399)],
+        body: None,
+        http2: false,
+    };
+    let base = match base {
+        CheckKind::Http(base) => base.clone(),
+        other if http.is_none() => {
+            of_http.refuse();
+            return other.clone();
         }
-        CheckKind::Tcp => ("GET", "/", None, vec![(200, 399)]),
+        _ => usual,
     };
     let (method, path) = http
         .and_then(|node| read_request(&node))
-        .unwrap_or((base_method, base_path));
-    CheckKind::Http {
+        .unwrap_or((&base.method, &base.path));
+    CheckKind::Http(HttpCheck {
         method: method.to_owned(),
         path: path.to_owned(),
-        host: host.map_or(base_host, |node| read_host(&node)),
-        expect: expect.map_or(base_expect, |node| read_expect(&node)),
+        host: of_http.host.map_or(base.host, |node| read_host(&node)),
+        expect: of_http
+            .expect
+            .map_or(base.expect, |node| read_expect(&node)),
+        body: of_http
+            .body
+            .map_or(base.body, |node| node.plain_text("OK").map(str::to_owned)),
+        http2: of_http
+            .http2
+            .and_then(|node| node.boolean())
+            .unwrap_or(base.http2),
+    })
+}
+
+/// Keys that only say something about an HTTP check.
+struct HttpKeys<'a> {
+    host: Option<Node<'a>>,
+    expect: Option<Node<'a>>,
+    body: Option<Node<'a>>,
+    http2: Option<Node<'a>>,
+}
+
+impl HttpKeys<'_> {
+    fn refuse(&self) {
+        refuse_http_keys(&[&self.host, &self.expect, &self.body, &self.http2]);
     }
 }
 
-fn refuse_http_keys(nodes: &[Option<Node<'_>>]) {
-    for node in nodes.iter().flatten() {
+/// What an HTTP check asks, and which answers are good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCheck {
+    pub method: String,
+    pub path: String,
+    pub host: Option<String>,
+    /// Inclusive ranges.
+    pub expect: Vec<(u16, u16)>,
+    /// A text that the body must contain.
+    pub body: Option<String>,
+    /// Asked in HTTP/2, without an upgrade.
+    pub http2: bool,
+}
+
+fn refuse_http_keys(nodes: &[&Option<Node<'_>>]) {
+    for node in nodes.iter().copied().flatten() {
         node.wrong(
             "is only for HTTP checks",
             "add `http = \"GET /status\"`, or leave it out",

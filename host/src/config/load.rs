@@ -8,6 +8,7 @@ use toml_parser::{Source as TomlSource, lexer::TokenKind};
 use super::{
     Config, ConfigError, ConfigErrors, Frontend,
     backend::read_backends,
+    conduct::check_tracks,
     error::{Finding, Findings, Source},
     frontend::read_frontends,
     log::read_logs,
@@ -129,6 +130,11 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
     };
     let resolvers = read_resolvers(&mut top);
     let backends = read_backends(&mut top, &surroundings, &resolvers);
+    let servers: Vec<_> = backends
+        .iter()
+        .map(|backend| (backend.name.clone(), &backend.servers[..]))
+        .collect();
+    check_tracks(&top, &servers);
     let backend_names = top.texts_of("backend", "name");
     let frontends = read_frontends(&mut top, &surroundings, &backend_names);
     warn_of_unused_backends(reader, &frontends, &backend_names);

@@ -10,6 +10,8 @@ mod bind;
 mod bind_socket;
 pub mod cases;
 mod check;
+mod check_steps;
+mod conduct;
 mod error;
 mod error_page;
 mod frontend;
@@ -41,6 +43,9 @@ use std::{
 use crate::model::{BackendName, FrontendName, ServerName};
 
 pub use bind_socket::SocketOptions;
+pub use check::{Endpoint, HttpCheck};
+pub use check_steps::Step;
+pub use conduct::{AdminState, Agent, Backups, Conduct, Consequence, Layer, Observe, Tracked};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use http2::{Http2Limits, Protocols};
 pub use load::{load, parse};
@@ -290,6 +295,7 @@ pub struct Backend {
     pub persistence: Option<PluginUse>,
     pub servers: Vec<Server>,
     pub check: Option<Check>,
+    pub backups: Backups,
     pub timeouts: ServerTimeouts,
     /// How often a request that reached no server is tried again.
     pub retries: u32,
@@ -332,6 +338,7 @@ pub struct Server {
     pub name: ServerName,
     pub address: Address,
     pub reach: Reach,
+    pub conduct: Conduct,
     /// Stable identity for consistent hashing: `id`, else the position from 1.
     pub id: u32,
     /// 0 to 256; 0 gets no new clients but serves those who are bound to it.
@@ -346,22 +353,28 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     pub kind: CheckKind,
+    pub endpoint: Endpoint,
     pub interval: Duration,
+    /// While it is on its way up or down; `None`: `interval`.
+    pub fast_interval: Option<Duration>,
+    /// While it is down; `None`: `interval`.
+    pub down_interval: Option<Duration>,
     pub timeout: Duration,
     pub fall: u32,
     pub rise: u32,
+    /// Whether it is given clients before its first check.
+    pub starts_up: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckKind {
     Tcp,
-    Http {
-        method: String,
-        path: String,
-        host: Option<String>,
-        /// Inclusive ranges.
-        expect: Vec<(u16, u16)>,
+    Http(HttpCheck),
+    /// `grpc.health.v1` for this service; empty: the server as a whole.
+    Grpc {
+        service: String,
     },
+    Steps(Vec<Step>),
 }
 
 /// Byte ranges of a plugin's config in the file it came from, by JSON pointer.

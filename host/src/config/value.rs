@@ -40,6 +40,11 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// What messages call it.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     pub fn span(&self) -> Range<usize> {
         self.value.span()
     }

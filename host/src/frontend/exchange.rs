@@ -22,7 +22,7 @@ use super::{
     worker::{RequestId, Worker},
 };
 use crate::{
-    backend::BackendState,
+    backend::{BackendState, Seen},
     http::{
         body::BodyReader,
         framing::{Framing, Version},
@@ -30,7 +30,7 @@ use crate::{
         response::{Asked, ResponseHead},
         write::{ConnectionField, ExpectField, RequestWrite},
     },
-    model::{Decision, Edit, Hook, Outcome, Verdict},
+    model::{Decision, Edit, Fault, Hook, Outcome, Verdict},
     plugin::Offload,
 };
 
@@ -327,6 +327,8 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             );
             let error = match talk.ask(self.client, asked, version).await {
                 Ok(()) => {
+                    let status = talk.head.status();
+                    backend.servers[server].saw(Seen::Answer { status });
                     if talk.head.status() != 101 || self.wants_upgrade() {
                         return Ok(talk);
                     }
@@ -341,6 +343,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 }
                 Err(AskError::Closed) => ExchangeError::ServerClosed { server: name },
             };
+            if error.fault() == Fault::Server {
+                backend.servers[server].saw(Seen::BadAnswer);
+            }
             backend.server_metrics[server].failed();
             talk.end();
             self.observe(frontend, backend, local, server, error.outcome());

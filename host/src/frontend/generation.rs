@@ -5,12 +5,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use smallvec::SmallVec;
+
 use super::{
     gate::Gate,
     policy::{LocalBalancer, LocalPlugin},
 };
 use crate::{
-    backend::{BackendState, Server},
+    backend::{BackendState, Server, eligible},
     config,
     http::scan::HeadLimits,
     model::{BackendName, FrontendName},
@@ -90,6 +92,7 @@ impl Filter {
 pub struct Backend {
     pub name: BackendName,
     pub servers: Vec<Server>,
+    pub backups: config::Backups,
     /// Positions in `servers` by what persistence calls them.
     pub persistence_keys: HashMap<String, usize>,
     pub server_metrics: Vec<Arc<ServerMetrics>>,
@@ -176,6 +179,11 @@ impl LocalGeneration {
 }
 
 impl Backend {
+    /// The servers that new clients may be given now, by position.
+    pub fn eligible(&self) -> SmallVec<[usize; 8]> {
+        eligible(&self.servers, self.backups)
+    }
+
     /// The server that persistence knows by `key`.
     pub fn server_by_persistence_key(&self, key: &str) -> Option<usize> {
         self.persistence_keys.get(key).copied()

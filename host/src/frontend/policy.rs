@@ -345,16 +345,17 @@ impl LocalBalancer {
 
 fn candidates(backend: &Backend, positions: &mut Vec<u32>) -> Vec<Candidate> {
     positions.clear();
-    let eligible = backend.servers.iter().enumerate();
+    let eligible = backend.eligible();
     eligible
-        .filter(|(_, server)| server.is_eligible())
-        .map(|(position, server)| {
+        .into_iter()
+        .map(|position| {
             positions.push(position as u32);
+            let server = &backend.servers[position];
             Candidate {
                 name: server.name.as_str().to_owned(),
                 id: server.id,
-                weight: server.weight,
-                limit: server.limit.unwrap_or(0),
+                weight: server.weight_now(),
+                limit: server.limit_now().unwrap_or(0),
             }
         })
         .collect()

@@ -14,7 +14,7 @@ use super::{
     side::ClientSide,
 };
 use crate::{
-    backend::{ConnectError, Place, PoolKey, QueueError, connect},
+    backend::{ConnectError, Place, PoolKey, QueueError, Seen, connect},
     config::Redispatch,
     model::Outcome,
     net::Stream,
@@ -67,12 +67,16 @@ impl<C: ClientSide> Exchange<'_, C> {
         let mut tried = Tried::new();
         let mut retries = 0;
         loop {
-            let (server, place) = self.place(frontend, backend, local, bound, &tried).await?;
+            let (server, mut place) = self.place(frontend, backend, local, bound, &tried).await?;
             self.record.placed(server, &place, retries);
             backend.server_metrics[server].session();
             let error = match self.connection(backend, server, freshness).await {
                 Ok((stream, key, reused)) => {
                     self.record.connected(reused);
+                    if backend.servers[server].holds_sessions {
+                        place.hold(&stream);
+                    }
+                    backend.servers[server].saw(Seen::Connected);
                     return Ok(Reached {
                         server,
                         stream,
@@ -84,6 +88,7 @@ impl<C: ClientSide> Exchange<'_, C> {
                 Err(error) => error,
             };
             drop(place);
+            backend.servers[server].saw(Seen::NoConnection);
             backend.server_metrics[server].connect_failed();
             let facts = self.facts(frontend, Some(backend), None);
             let took = self.record.since_connected();
@@ -124,8 +129,8 @@ impl<C: ClientSide> Exchange<'_, C> {
     }
 
     fn only_server_left(&self, backend: &Backend, tried: &[usize]) -> bool {
-        let mut eligible = backend.servers.iter().enumerate();
-        eligible.all(|(index, server)| !server.is_eligible() || tried.contains(&index))
+        let eligible = backend.eligible();
+        eligible.iter().all(|index| tried.contains(index))
     }
 
     /// A place on `bound`, or on a server that the balancer picks.
@@ -142,7 +147,7 @@ impl<C: ClientSide> Exchange<'_, C> {
             let room = match bound {
                 Some(position) => {
                     let server = &backend.servers[position];
-                    match server.state.take_place(server.limit) {
+                    match server.state.take_place(server.limit_now()) {
                         Some(place) => Room::Taken(position, place),
                         None => Room::WaitFor([position].into_iter().collect()),
                     }
@@ -156,7 +161,10 @@ impl<C: ClientSide> Exchange<'_, C> {
             let servers: Vec<_> = wanted
                 .iter()
                 .map(|index| &backend.servers[*index])
-                .map(|server| (Arc::clone(&server.state), server.limit.unwrap_or(u32::MAX)))
+                .map(|server| {
+                    let limit = server.limit_now().unwrap_or(u32::MAX);
+                    (Arc::clone(&server.state), limit)
+                })
                 .collect();
             self.record.queued(backend, &servers);
             let waited = backend
@@ -210,26 +218,21 @@ impl<C: ClientSide> Exchange<'_, C> {
                 Err(Failed) => return Err(ExchangeError::BalancerFailed),
             };
             let server = &backend.servers[picked];
-            if let Some(place) = server.state.take_place(server.limit) {
+            if let Some(place) = server.state.take_place(server.limit_now()) {
                 return Ok(Room::Taken(picked, place));
             }
-            let full = backend.servers.iter().enumerate();
-            let full = full.filter(|(_, server)| server.is_eligible() && !server.has_room());
+            let eligible = backend.eligible();
+            let full = |index: &&usize| !backend.servers[**index].has_room();
             avoid = tried
                 .iter()
+                .chain(eligible.iter().filter(full))
                 .copied()
-                .chain(full.map(|(index, _)| index))
                 .collect();
-            let all = backend.servers.iter().enumerate();
-            let mut open =
-                all.filter(|(index, server)| server.is_eligible() && !avoid.contains(index));
-            if open.next().is_none() {
+            if eligible.iter().all(|index| avoid.contains(index)) {
                 break;
             }
         }
-        let all = backend.servers.iter().enumerate();
-        let eligible = all.filter(|(_, server)| server.is_eligible());
-        Ok(Room::WaitFor(eligible.map(|(index, _)| index).collect()))
+        Ok(Room::WaitFor(backend.eligible().into_iter().collect()))
     }
 
     /// A kept connection to the server, or a new one.

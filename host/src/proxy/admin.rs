@@ -23,6 +23,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
+use super::admin_servers;
 use crate::{
     backend::Server,
     config::Address,
@@ -98,6 +99,13 @@ async fn answer(
     if open_to_all && let Err(why) = check_browser(&request) {
         return Ok(text(StatusCode::FORBIDDEN, why));
     }
+    if let Some(path) = request.uri().path().strip_prefix("/servers/") {
+        if request.method() != Method::POST {
+            return Ok(wrong_method("POST"));
+        }
+        let (status, said) = admin_servers::manage(&admin, path, request.uri().query());
+        return Ok(text(status, said));
+    }
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/health") => health(&admin),
         (&Method::GET, "/metrics") => metrics(&admin),
@@ -107,7 +115,7 @@ async fn answer(
         (_, "/reload") => wrong_method("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are GET /health, GET /metrics, GET /status and POST /reload\n",
+            "there are GET /health, GET /metrics, GET /status, POST /reload and POST /servers/…\n",
         ),
     })
 }
@@ -249,7 +257,10 @@ fn backend(backend: &Backend) -> Value {
             "address": server.address.to_string(),
             "resolved": server.state.resolved().map(|address| address.to_string()),
             "id": server.id,
-            "weight": server.weight,
+            "weight": server.state.weight(server.weight),
+            "agent_percent": server.state.agents_percent(),
+            "backup": server.backup,
+            "state": admin_servers::standing(server),
             "up": server.state.is_up(),
             "active": server.state.active(),
             "queued": server.state.queued(),

@@ -9,8 +9,8 @@ use super::{
     registry::Registry,
 };
 use crate::{
-    backend::{Server, ServerAddress},
-    config::{self, Address, Config, ConfigError},
+    backend::{Grain, Hindrance, Server, ServerAddress, ServerState},
+    config::{self, Address, AdminState, Config, ConfigError},
     frontend::{Backend, Filter, Frontend, Generation, PluginUse},
     http::scan::HeadLimits,
     model::BackendName,
@@ -260,7 +260,7 @@ impl Loader<'_> {
         let servers: Vec<_> = config
             .servers
             .iter()
-            .map(|server| self.server(&state, server))
+            .map(|server| self.server(&state, config, server))
             .collect();
         let servers: Vec<Server> = servers.into_iter().collect::<Option<_>>()?;
         for (server, source) in self.names.resolve(config, &servers) {
@@ -287,6 +287,7 @@ impl Loader<'_> {
                 .map(|server| metrics.server(&config.name, &server.name))
                 .collect(),
             servers,
+            backups: config.backups,
             timeouts: config.timeouts.clone(),
             retries: config.retries,
             redispatch: config.redispatch,
@@ -302,6 +303,7 @@ impl Loader<'_> {
     fn server(
         &mut self,
         backend: &Arc<crate::backend::BackendState>,
+        around: &config::Backend,
         config: &config::Server,
     ) -> Option<Server> {
         let address = match &config.address {
@@ -329,12 +331,18 @@ impl Loader<'_> {
             state: self
                 .builder
                 .registry
-                .server(backend, &config.name, &address),
+                .server(backend, &config.name, &address, |state| {
+                    begin(state, config);
+                }),
             name: config.name.clone(),
             address,
             id: config.id,
             weight: config.weight,
             limit: config.max_connections,
+            grain: grain(around),
+            backup: config.conduct.backup,
+            observe: config.conduct.observe,
+            holds_sessions: holds_sessions(around, config),
             persistence_key: config.persistence_key.clone(),
         })
     }
@@ -381,6 +389,38 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+/// How a server that was not there before begins.
+fn begin(state: &ServerState, config: &config::Server) {
+    state.set(
+        Hindrance::Maintenance,
+        config.conduct.state == AdminState::Maintenance,
+    );
+    state.set(Hindrance::Drain, config.conduct.state == AdminState::Drain);
+    let starts_up = config.check.as_ref().is_none_or(|check| check.starts_up);
+    state.set(Hindrance::Unhealthy, !starts_up);
+}
+
+/// Sixteenths where a server's share can be less than its weight.
+fn grain(backend: &config::Backend) -> Grain {
+    let shrinks = |server: &config::Server| {
+        server.conduct.slow_start.is_some() || server.conduct.agent.is_some()
+    };
+    match backend.servers.iter().any(shrinks) {
+        true => Grain::Sixteenths,
+        false => Grain::Whole,
+    }
+}
+
+/// Whether the server's sessions may have to be ended when it goes down or when another comes back.
+fn holds_sessions(backend: &config::Backend, server: &config::Server) -> bool {
+    let relieved = server.conduct.backup
+        && backend
+            .servers
+            .iter()
+            .any(|other| other.conduct.shutdown_backups_when_up);
+    server.conduct.shutdown_when_down || relieved
 }
 
 /// The errors of one plugin, each where it belongs in weir.toml.

@@ -5,8 +5,8 @@ use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 use tokio::task::{JoinHandle, spawn_local};
 
 use crate::{
-    backend::{CheckEvent, Health, Server, Transition, watch},
-    config::{Check, Config, LogLevel},
+    backend::{CheckEvent, Health, Hindrance, Server, Transition, watch},
+    config::{Check, Config, LogLevel, Observe, Reach},
     frontend::{Backend, Generation},
     telemetry::LogHub,
 };
@@ -23,6 +23,9 @@ pub struct Checks {
 #[derive(Debug)]
 struct Running {
     check: Check,
+    /// What else the check goes by.
+    observe: Option<Observe>,
+    reach: Reach,
     server: Arc<Server>,
     task: JoinHandle<()>,
 }
@@ -46,20 +49,26 @@ impl Checks {
                 let servers = config.servers.iter().zip(&backend.servers);
                 servers.map(move |(config, server)| (index, config, server))
             })
-            .filter_map(|(index, config, server)| Some((index, config.check.clone()?, server)))
+            .filter_map(|(index, config, server)| {
+                Some((index, config.check.clone()?, config, server))
+            })
             .collect();
         let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX).max(1);
-        for (position, (backend, check, server)) in (0..).zip(wanted) {
+        for (position, (backend, check, config, server)) in (0..).zip(wanted) {
             let key = server.state.key();
             match before.remove(&key) {
-                Some(same) if same.check == check => {
+                Some(same)
+                    if same.check == check
+                        && same.observe == config.conduct.observe
+                        && same.reach == config.reach =>
+                {
                     self.running.insert(key, same);
                 }
                 other => {
                     drop(other);
-                    let health = match server.state.is_up() {
-                        true => Health::Unchecked,
-                        false => Health::Down { successes: 0 },
+                    let health = match server.state.has(Hindrance::Unhealthy) {
+                        false => Health::Unchecked,
+                        true => Health::Down { successes: 0 },
                     };
                     let first = check.interval.min(SPREAD) * position / count;
                     let server = Arc::new(server.clone());
@@ -67,6 +76,8 @@ impl Checks {
                     let task = watch(Arc::clone(&server), check.clone(), health, first, report);
                     let running = Running {
                         check,
+                        observe: config.conduct.observe,
+                        reach: config.reach.clone(),
                         server,
                         task: spawn_local(task),
                     };
@@ -74,7 +85,7 @@ impl Checks {
                 }
             }
         }
-        // What is not checked any more counts as up.
+        // What is not checked any more counts as up; one that tracks another is told of it after this.
         for stopped in before.into_values() {
             stopped.server.state.set_up(true);
         }
@@ -110,7 +121,12 @@ fn reporter(
         let Some(transition) = event.transition else {
             return;
         };
-        let up = backend.servers.iter().filter(|s| s.state.is_up()).count();
+        let up = |backup: bool| {
+            let servers = backend.servers.iter();
+            let able = servers.filter(|s| s.backup == backup && s.state.is_up());
+            able.count()
+        };
+        let (up, backups) = (up(false), up(true));
         let name = format!("{}/{}", backend.name, event.server.name);
         let took = event.took.as_millis();
         let reason = match event.result {
@@ -122,7 +138,7 @@ fn reporter(
                 LogLevel::Notice,
                 format!(
                     "Server {name} is UP, reason: {reason}, check duration: {took}ms. {up} active and \
-                     0 backup servers online. 0 sessions requeued, {} total in queue.",
+                     {backups} backup servers online. 0 sessions requeued, {} total in queue.",
                     backend.state.queued()
                 ),
             ),
@@ -131,12 +147,12 @@ fn reporter(
                     LogLevel::Alert,
                     format!(
                         "Server {name} is DOWN, reason: {reason}, check duration: {took}ms. {up} active \
-                         and 0 backup servers left. {} sessions active, 0 requeued, {} remaining in queue.",
+                         and {backups} backup servers left. {} sessions active, 0 requeued, {} remaining in queue.",
                         event.server.state.active(),
                         backend.state.queued()
                     ),
                 );
-                if up == 0 {
+                if up + backups == 0 {
                     no_server_left(backend, &log);
                 }
             }

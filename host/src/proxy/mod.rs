@@ -3,7 +3,9 @@
 //! One control thread runs all of this; the data path sees only finished generations.
 
 mod admin;
+mod admin_servers;
 mod assemble;
+mod care;
 mod checks;
 mod listeners;
 mod names;

@@ -27,19 +27,24 @@ impl Registry {
         })
     }
 
-    /// A server is the same one if its backend, name and address are.
+    /// A server is the same one if its backend, name and address are. A new one begins as `begin` leaves it.
     pub fn server(
         &mut self,
         backend: &Arc<BackendState>,
         name: &ServerName,
         address: &ServerAddress,
+        begin: impl FnOnce(&ServerState),
     ) -> Arc<ServerState> {
         let key = (backend.name.clone(), name.clone(), address.clone());
-        find_or_make(&mut self.servers, key, || match address {
-            ServerAddress::Name { .. } => ServerState::unresolved(Arc::clone(backend)),
-            ServerAddress::Ip(_) | ServerAddress::Unix(_) | ServerAddress::ClientPort(_) => {
-                ServerState::new(Arc::clone(backend))
-            }
+        find_or_make(&mut self.servers, key, || {
+            let state = match address {
+                ServerAddress::Name { .. } => ServerState::unresolved(Arc::clone(backend)),
+                ServerAddress::Ip(_) | ServerAddress::Unix(_) | ServerAddress::ClientPort(_) => {
+                    ServerState::new(Arc::clone(backend))
+                }
+            };
+            begin(&state);
+            state
         })
     }
 

@@ -23,6 +23,7 @@ use tracing::{error, info, warn};
 use super::{
     admin::{self, Admin, ReloadWish},
     assemble::{BuildError, BuildErrors, Builder, Built, with_cause},
+    care::Care,
     checks::Checks,
     listeners::Listeners,
     names::Names,
@@ -111,6 +112,7 @@ struct Proxy {
     maps: Arc<MapStore>,
     log: Rc<LogHub>,
     checks: Checks,
+    care: Care,
     names: Names,
     watcher: Option<Watcher>,
     admin: Rc<Admin>,
@@ -245,6 +247,7 @@ impl Proxy {
             maps: built.maps,
             log,
             checks: Checks::default(),
+            care: Care::default(),
             names: Names::default(),
             watcher,
             admin,
@@ -260,6 +263,7 @@ impl Proxy {
     /// Lets what runs beside the data path follow the current generation.
     fn settle(&mut self) {
         self.checks.follow(&self.config, &self.current, &self.log);
+        self.care.follow(&self.config, &self.current, &self.log);
         self.names.follow(&self.config, &self.current, &self.log);
         if let Some(watcher) = &mut self.watcher {
             watcher.follow(watched_files(&self.file, &self.config));
@@ -439,6 +443,7 @@ impl Proxy {
     async fn drain(mut self) {
         self.process.drain();
         self.checks.stop();
+        self.care.stop();
         self.names.stop();
         // Its descriptors would keep the ports open, and clients would wait there for nobody.
         self.workshop = None;

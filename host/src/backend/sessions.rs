@@ -1,0 +1,79 @@
+//! Connections to a server that exchanges are using, for servers whose sessions must be ended when they go
+//! down. Each is held by a second descriptor, so that another thread can shut it down; the
+//! exchange then sees that its server is gone.
+
+use std::{
+    collections::HashMap,
+    os::fd::{AsFd, OwnedFd},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rustix::net::{Shutdown, shutdown};
+
+#[derive(Debug, Default)]
+pub struct Sessions(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    connections: HashMap<u64, OwnedFd>,
+}
+
+/// Names a connection as long as it is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionId(u64);
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        // Nothing panics while the lock is held; if something did, the list is still a list.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` if there is no descriptor left; then this one will not be ended early.
+    pub fn add(&self, connection: impl AsFd) -> Option<SessionId> {
+        let second = connection.as_fd().try_clone_to_owned().ok()?;
+        let mut open = self.lock();
+        let id = open.next;
+        open.next += 1;
+        open.connections.insert(id, second);
+        Some(SessionId(id))
+    }
+
+    pub fn remove(&self, id: SessionId) {
+        self.lock().connections.remove(&id.0);
+    }
+
+    /// Ends all of them, in both directions. Returns how many there were.
+    pub fn end_all(&self) -> usize {
+        let open = self.lock();
+        for connection in open.connections.values() {
+            // One that its server has closed already needs no end.
+            let _ = shutdown(connection, Shutdown::Both);
+        }
+        open.connections.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Read,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_ended_is_at_its_end_on_both_sides() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        let sessions = Sessions::default();
+        let id = sessions.add(&near).unwrap();
+        assert_eq!(sessions.end_all(), 1);
+        assert_eq!(near.read(&mut [0]).unwrap(), 0);
+        assert_eq!(far.read(&mut [0]).unwrap(), 0);
+        sessions.remove(id);
+        assert_eq!(sessions.end_all(), 0);
+    }
+}
