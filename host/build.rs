@@ -1,5 +1,9 @@
 //! Embeds the components that `cargo xtask build` has made, by writing a table of them for
-//! `plugin::bundled`. None made, none embedded: the host builds without a Wasm toolchain.
+//! `plugin::bundled`. None made, none embedded: the host builds without a Wasm toolchain. And what
+//! `weir plugin new` unpacks.
+
+#[path = "build/kit.rs"]
+mod kit;
 
 use std::{
     env,
@@ -24,18 +28,23 @@ fn main() -> io::Result<()> {
     }
     table.push_str("];\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
-    fs::write(out.join("bundled.rs"), table)
+    fs::write(out.join("bundled.rs"), table)?;
+    fs::write(out.join("kit.rs"), kit::table(&repository())?)
 }
 
 fn guests_folder() -> PathBuf {
     if let Some(folder) = env::var_os("WEIR_GUESTS_DIR") {
         return PathBuf::from(folder);
     }
+    repository().join("target/guests/components")
+}
+
+fn repository() -> PathBuf {
     let host = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
-    let workspace = host
-        .parent()
-        .expect("the host's folder is in the workspace");
-    workspace.join("target/guests/components")
+    let workspace = host.parent();
+    workspace
+        .expect("the host's folder is in the workspace")
+        .to_owned()
 }
 
 /// Name and file of each component, sorted by name as the table's binary search wants it.

@@ -1,6 +1,11 @@
 //! The `weir` command for things that end by themselves: `weir plugin …`.
 
-use std::{ffi::OsString, fs, path::Path, process::Stdio};
+use std::{
+    ffi::OsString,
+    fs,
+    path::Path,
+    process::{Output, Stdio},
+};
 
 use tokio::process::Command;
 
@@ -61,6 +66,18 @@ impl WeirCommand {
 
     /// Runs `weir` with these words and waits for its end.
     pub async fn run(&self, words: &[&str]) -> Ran {
+        let what = format!("weir {}", words.join(" "));
+        let output = within(&what, self.command(words).output()).await;
+        Ran::from(output.expect("the binary can be started"))
+    }
+
+    /// Like [`run`](Self::run) for what starts a compiler, which takes as long as it takes.
+    pub async fn run_long(&self, words: &[&str]) -> Ran {
+        let output = self.command(words).output().await;
+        Ran::from(output.expect("the binary can be started"))
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command
             .args(words)
@@ -70,11 +87,14 @@ impl WeirCommand {
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let what = format!("weir {}", words.join(" "));
-        let output = within(&what, command.output()).await;
-        let output = output.expect("the binary can be started");
+        command
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran {
+        Self {
             code: output.status.code(),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),

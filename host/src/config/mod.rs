@@ -25,6 +25,7 @@ mod plugin_use;
 mod process;
 mod reach;
 mod read;
+pub mod scenario;
 mod suggest;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,8 @@
 
 mod answer;
 mod diff;
+pub mod project;
+pub mod simulation;
 mod subject;
 pub mod testing;
 pub mod timing;

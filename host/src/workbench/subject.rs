@@ -1,6 +1,11 @@
 //! The component that is looked at, and how it is loaded for that.
 
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     config::{Grants, PluginSource},
@@ -47,16 +52,24 @@ pub enum SubjectError {
 impl Subject {
     /// Compiles the component in `file`, or the one that comes with Weir under that name.
     pub fn open(file: &Path) -> Result<Self, SubjectError> {
-        Self::with(file, user_code_cache())
+        Self::with(file, read(file)?, user_code_cache())
     }
 
     /// Like [`open`](Self::open), and compiles for certain rather than take what an earlier run has left.
     pub fn compile_anew(file: &Path) -> Result<Self, SubjectError> {
-        Self::with(file, None)
+        Self::with(file, read(file)?, None)
     }
 
-    fn with(file: &Path, code_cache: Option<std::path::PathBuf>) -> Result<Self, SubjectError> {
-        let bytes = read(file)?;
+    /// Compiles a component that is not in a file yet; `file` is what messages call it.
+    pub fn of_bytes(file: &Path, bytes: Vec<u8>) -> Result<Self, SubjectError> {
+        Self::with(file, bytes, user_code_cache())
+    }
+
+    fn with(
+        file: &Path,
+        bytes: Vec<u8>,
+        code_cache: Option<PathBuf>,
+    ) -> Result<Self, SubjectError> {
         let stage = Arc::new(Stage::default());
         let runtime = Runtime::new(RuntimeOptions {
             code_cache,

@@ -3,10 +3,8 @@
 //! `target/guests/components` gets the bundled plugins and nothing else, since `host/build.rs` embeds
 //! what lies there. Guests of the tests and examples go to folders of their own beside it.
 
-mod component;
 mod list;
 mod stamp;
-mod toolchain;
 
 use std::{
     collections::BTreeSet,
@@ -15,15 +13,16 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use weir_plugin_build::{TARGET, Toolchain, find, from_module};
 
-use self::{list::Guest, stamp::Stamp, toolchain::Toolchain};
+use self::{list::Guest, stamp::Stamp};
 use crate::{process, workspace};
 
 /// Makes all components current. Touches only what changed: no compiler is started while sources and
 /// toolchain are those of the last build, and a component whose content is the same keeps its file.
 pub fn build() -> Result<()> {
     let guests = list::find(workspace::root())?;
-    let toolchain = toolchain::find()?;
+    let toolchain = find(workspace::root())?;
     let sources = stamp::digest_sources(workspace::root(), &toolchain.identity)?;
     let stamp_file = workspace::guests_target().join("stamp");
     let last = Stamp::read(&stamp_file);
@@ -51,12 +50,13 @@ pub fn build() -> Result<()> {
 
 fn compile(toolchain: &Toolchain, guests: &[Guest]) -> Result<()> {
     let mut cargo = toolchain.cargo();
+    cargo.current_dir(workspace::root());
     cargo.args([
         "build",
         "--profile",
         "guest",
         "--target",
-        toolchain::TARGET,
+        TARGET,
         "--target-dir",
     ]);
     cargo.arg(workspace::guests_target());
@@ -78,8 +78,7 @@ fn make_component(guest: &Guest, last: &Stamp) -> Result<String> {
     if last.modules.get(&guest.name) == Some(&digest) && file.exists() {
         return Ok(digest);
     }
-    let component =
-        component::from_module(&module).with_context(|| format!("guest `{}`", guest.name))?;
+    let component = from_module(&module).with_context(|| format!("guest `{}`", guest.name))?;
     write_if_changed(&file, &component)?;
     Ok(digest)
 }
@@ -116,7 +115,7 @@ fn remove_strays(guests: &[Guest]) -> Result<()> {
 
 fn module_file(guest: &Guest) -> PathBuf {
     workspace::guests_target()
-        .join(toolchain::TARGET)
+        .join(TARGET)
         .join("guest")
         .join(guest.module_name())
 }

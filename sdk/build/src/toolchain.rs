@@ -13,15 +13,37 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail, ensure};
-
-use crate::process;
+use crate::program::{ProgramError, output_of, outside_cargo};
 
 pub const TARGET: &str = "wasm32-unknown-unknown";
 const FORCED: &str = "WEIR_GUEST_TOOLCHAIN";
 const DISTRIBUTION_CARGO: &str = "/usr/bin/cargo";
 const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_PACKAGES: &str = "rustc-web cargo-web rust-web-src lld-19";
+
+/// Why there is no compiler.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolchainError {
+    #[error("{FORCED} is `{found}`; it can be `target`, `rustup` or `distribution`")]
+    UnknownWay { found: String },
+    #[error(
+        "no Rust compiler here can build plugins for {TARGET}. Tried:{tried}\n\
+         Do one of these:\n  \
+         rustup target add {TARGET}\n  \
+         apt-get install {DEBIAN_PACKAGES}        (Debian 12)"
+    )]
+    None { tried: String },
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error("there is no {}", file.display())]
+    Missing { file: PathBuf },
+    #[error("{} has no libraries", folder.display())]
+    NoLibraries { folder: PathBuf },
+    #[error("{DISTRIBUTION_RUSTC} is {found}, older than {wanted}")]
+    TooOld { found: String, wanted: &'static str },
+}
+
+type Result<T> = std::result::Result<T, ToolchainError>;
 
 /// A compiler for guests and how to call it.
 #[derive(Debug)]
@@ -37,55 +59,54 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
+    /// Its `cargo`, to be given arguments and a folder to run in.
     pub fn cargo(&self) -> Command {
-        let mut command = process::outside_cargo(&self.program);
+        let mut command = outside_cargo(&self.program);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 }
 
-/// The first of the three ways that works here, or what to install.
-pub fn find() -> Result<Toolchain> {
+/// The first of the three ways that works for what lies in `folder`, or what to install.
+pub fn find(folder: &Path) -> Result<Toolchain> {
     match env::var(FORCED).as_deref() {
-        Err(_) | Ok("") => any(),
-        Ok("target") => installed_target(),
-        Ok("rustup") => rustup(),
-        Ok("distribution") => distribution(),
-        Ok(other) => bail!("{FORCED} is `{other}`; it can be `target`, `rustup` or `distribution`"),
+        Err(_) | Ok("") => any(folder),
+        Ok("target") => installed_target(folder),
+        Ok("rustup") => rustup(folder),
+        Ok("distribution") => distribution(folder),
+        Ok(found) => Err(ToolchainError::UnknownWay {
+            found: found.to_owned(),
+        }),
     }
 }
 
-fn any() -> Result<Toolchain> {
-    let mut misses = String::new();
+fn any(folder: &Path) -> Result<Toolchain> {
+    let mut tried = String::new();
     for (name, way) in WAYS {
-        match way() {
+        match way(folder) {
             Ok(toolchain) => return Ok(toolchain),
-            Err(error) => misses.push_str(&format!("\n  {name}: {error:#}")),
+            Err(error) => tried.push_str(&format!("\n  {name}: {error}")),
         }
     }
-    bail!(
-        "no Rust compiler here can build plugins for {TARGET}. Tried:{misses}\n\
-         Do one of these:\n  \
-         rustup target add {TARGET}\n  \
-         apt-get install {DEBIAN_PACKAGES}        (Debian 12)"
-    );
+    Err(ToolchainError::None { tried })
 }
 
-type Way = fn() -> Result<Toolchain>;
+type Way = fn(&Path) -> Result<Toolchain>;
 const WAYS: [(&str, Way); 3] = [
     ("target", installed_target),
     ("rustup", rustup),
     ("distribution", distribution),
 ];
 
-fn installed_target() -> Result<Toolchain> {
+fn installed_target(folder: &Path) -> Result<Toolchain> {
     let libraries =
-        process::output_of(rustc().args(["--print", "target-libdir", "--target", TARGET]))?;
-    ensure!(
-        has_core(Path::new(&libraries)),
-        "{libraries} has no libraries"
-    );
-    let identity = process::output_of(rustc().arg("-vV"))?;
+        output_of(rustc(folder).args(["--print", "target-libdir", "--target", TARGET]))?;
+    if !has_core(Path::new(&libraries)) {
+        return Err(ToolchainError::NoLibraries {
+            folder: libraries.into(),
+        });
+    }
+    let identity = output_of(rustc(folder).arg("-vV"))?;
     let shown = first_line(&identity);
     let program = env::var_os("CARGO")
         .unwrap_or_else(|| "cargo".into())
@@ -99,36 +120,39 @@ fn installed_target() -> Result<Toolchain> {
     })
 }
 
-fn rustup() -> Result<Toolchain> {
-    let mut rustup = process::outside_cargo("rustup");
+fn rustup(folder: &Path) -> Result<Toolchain> {
+    let mut rustup = outside_cargo("rustup");
     rustup
+        .current_dir(folder)
         .envs(same_toolchain())
         .args(["target", "add", TARGET]);
-    process::output_of(&mut rustup)?;
-    installed_target()
+    output_of(&mut rustup)?;
+    installed_target(folder)
 }
 
-fn distribution() -> Result<Toolchain> {
+fn distribution(folder: &Path) -> Result<Toolchain> {
     for program in [DISTRIBUTION_CARGO, DISTRIBUTION_RUSTC] {
-        ensure!(Path::new(program).exists(), "there is no {program}");
+        exists(Path::new(program))?;
     }
-    let identity = process::output_of(process::outside_cargo(DISTRIBUTION_RUSTC).arg("-vV"))?;
+    let rustc = || {
+        let mut rustc = outside_cargo(DISTRIBUTION_RUSTC);
+        rustc.current_dir(folder);
+        rustc
+    };
+    let identity = output_of(rustc().arg("-vV"))?;
     let shown = first_line(&identity);
-    ensure!(
-        version(&identity) >= minimum(),
-        "{DISTRIBUTION_RUSTC} is {shown}, older than {}",
-        rust_version()
-    );
-    let sysroot = process::output_of(
-        process::outside_cargo(DISTRIBUTION_RUSTC).args(["--print", "sysroot"]),
-    )?;
-    let sources = Path::new(&sysroot).join("lib/rustlib/src/rust/library/Cargo.lock");
-    ensure!(
-        sources.exists(),
-        "the library sources are missing ({})",
-        sources.display()
-    );
-    let linker = newest_linker(Path::new("/usr/bin")).context("there is no wasm-ld in /usr/bin")?;
+    if version(&identity) < minimum() {
+        return Err(ToolchainError::TooOld {
+            found: shown,
+            wanted: rust_version(),
+        });
+    }
+    let sysroot = output_of(rustc().args(["--print", "sysroot"]))?;
+    // Packaged apart from the compiler.
+    exists(&Path::new(&sysroot).join("lib/rustlib/src/rust/library/Cargo.lock"))?;
+    let linker = newest_linker(Path::new("/usr/bin")).ok_or_else(|| ToolchainError::Missing {
+        file: "/usr/bin/wasm-ld".into(),
+    })?;
     let variables = [
         ("RUSTC", DISTRIBUTION_RUSTC),
         // Building the standard library is an unstable feature of cargo; the compiler is a stable one.
@@ -146,9 +170,18 @@ fn distribution() -> Result<Toolchain> {
     })
 }
 
-fn rustc() -> Command {
-    let mut rustc = process::outside_cargo("rustc");
-    rustc.envs(same_toolchain());
+fn exists(file: &Path) -> Result<()> {
+    if file.exists() {
+        return Ok(());
+    }
+    Err(ToolchainError::Missing {
+        file: file.to_owned(),
+    })
+}
+
+fn rustc(folder: &Path) -> Command {
+    let mut rustc = outside_cargo("rustc");
+    rustc.envs(same_toolchain()).current_dir(folder);
     rustc
 }
 

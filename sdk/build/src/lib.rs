@@ -1,0 +1,13 @@
+//! From a plugin's sources in Rust to a component: finds a compiler that can make Wasm, and makes a
+//! validated component of the module that it leaves.
+//!
+//! Shared by `cargo xtask`, which builds the plugins that come with Weir, and `weir plugin build`, which
+//! builds an author's. Knows nothing of where sources lie.
+
+mod component;
+mod program;
+mod toolchain;
+
+pub use component::{ComponentError, from_module};
+pub use program::{ProgramError, output_of, outside_cargo, run};
+pub use toolchain::{TARGET, Toolchain, ToolchainError, find};
