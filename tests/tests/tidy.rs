@@ -43,6 +43,7 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
         "accounts, owners, the socket option that leaves a port open",
     ),
     ("notify", "watching files"),
+    ("plotters", "the picture of a simulation"),
     ("rustix", "signals, limits, descriptors"),
     ("serde", "through toml and serde_json"),
     ("serde_json", "plugin configs and JSON logs"),
@@ -56,6 +57,10 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ("tracing", "the proxy's own log"),
     ("tracing-subscriber", "where it goes"),
     ("wasmtime", "running plugins"),
+    (
+        "weir-plugin-build",
+        "components of an author's sources, in `weir plugin build`",
+    ),
 ];
 
 /// Which folder or file alone may name a library.
@@ -70,6 +75,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("hickory_resolver", &["net/resolve"]),
     ("nix", &["net"]),
+    ("plotters", &["workbench/simulation"]),
+    ("weir_plugin_build", &["workbench/project"]),
 ];
 
 /// Lists of test cases may be longer: nobody reads them as prose.

@@ -28,7 +28,7 @@ pub enum Command {
     /// Plays a balancer through made-up or recorded traffic, with a clock of its own.
     ///
     /// The same seed gives the same run. docs/simulating.md says what is played and what the figures mean.
-    Simulate(play::Simulate),
+    Simulate(Box<play::Simulate>),
     /// Measures what a plugin costs: compiling, an instance, each call.
     Bench(try_out::Bench),
     /// Lists the plugins that come with Weir.
