@@ -30,6 +30,22 @@ pub enum Input {
     ClientPort,
     ListenerAddress,
     ListenerPort,
+    /// The name that the client asked for, in lower case.
+    TlsSni,
+    /// What both sides agreed to speak.
+    TlsAlpn,
+    /// `TLSv1.2`, `TLSv1.3`.
+    TlsVersion,
+    /// As OpenSSL calls it.
+    TlsCipher,
+    /// `true` if the client has shown a certificate, `false` if not; none in clear text.
+    TlsClientVerified,
+    /// As RFC 4514 writes it: `CN=ada,O=Example`.
+    TlsClientSubject,
+    /// `DNS:a.example, URI:spiffe://b`.
+    TlsClientSan,
+    /// SHA-256 of the client's certificate in hexadecimal digits.
+    TlsClientFingerprint,
     /// The last field of that name, in any case.
     Header(String),
     /// All fields of that name, joined with `, `.
@@ -59,6 +75,14 @@ impl fmt::Display for Input {
             Self::ClientPort => f.write_str("client-port"),
             Self::ListenerAddress => f.write_str("listener-address"),
             Self::ListenerPort => f.write_str("listener-port"),
+            Self::TlsSni => f.write_str("tls-sni"),
+            Self::TlsAlpn => f.write_str("tls-alpn"),
+            Self::TlsVersion => f.write_str("tls-version"),
+            Self::TlsCipher => f.write_str("tls-cipher"),
+            Self::TlsClientVerified => f.write_str("tls-client-verified"),
+            Self::TlsClientSubject => f.write_str("tls-client-subject"),
+            Self::TlsClientSan => f.write_str("tls-client-san"),
+            Self::TlsClientFingerprint => f.write_str("tls-client-fingerprint"),
             Self::Header(name) => write!(f, "header({})", name.to_ascii_lowercase()),
             Self::HeaderAll(name) => write!(f, "header-all({})", name.to_ascii_lowercase()),
             Self::Cookie(name) => write!(f, "cookie({name})"),

@@ -44,6 +44,7 @@ mod origin;
 mod output;
 mod python;
 mod simple;
+pub mod tls;
 mod weir;
 
 pub use client::{Client, Response};

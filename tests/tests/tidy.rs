@@ -45,6 +45,11 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ("notify", "watching files"),
     ("plotters", "the picture of a simulation"),
     ("rustix", "signals, limits, descriptors"),
+    ("rustls", "TLS, with the cryptography of aws-lc-rs"),
+    (
+        "rustls-native-certs",
+        "the authorities that the system believes",
+    ),
     ("serde", "through toml and serde_json"),
     ("serde_json", "plugin configs and JSON logs"),
     ("sha2", "digests of plugins"),
@@ -61,6 +66,7 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
         "weir-plugin-build",
         "components of an author's sources, in `weir plugin build`",
     ),
+    ("x509-parser", "names and dates in certificates"),
 ];
 
 /// Which folder or file alone may name a library.
@@ -68,6 +74,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime", &["plugin"]),
     ("jsonschema", &["plugin"]),
     ("rustls", &["net/tls"]),
+    ("rustls_native_certs", &["net/tls"]),
+    ("x509_parser", &["net/tls"]),
     ("httparse", &["http"]),
     ("h2", &["http", "frontend", "backend"]),
     ("hyper", &["http", "backend", "proxy/admin"]),

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use tokio::time::timeout;
 
 use super::{Server, ServerAddress};
-use crate::net::Stream;
+use crate::net::{HandshakeError, Stream};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -15,12 +15,15 @@ pub enum ConnectError {
     TimedOut { limit: Duration },
     #[error("the server cannot be reached")]
     Unreachable(#[source] io::Error),
+    #[error("no secure connection to the server")]
+    Handshake(#[source] HandshakeError),
     /// Our own fault, such as no descriptor left: trying another server would not help.
     #[error("the proxy has no means left to connect")]
     Exhausted(#[source] io::Error),
 }
 
-/// Opens a connection to `server`. `client_port` is used where the server has no port of its own.
+/// Opens a connection to `server`, with TLS if it has any. `client_port` is used where the server has no port of
+/// its own. `limit` is for all of it.
 ///
 /// Dropping the future closes the half-open connection.
 pub async fn connect(
@@ -30,20 +33,26 @@ pub async fn connect(
 ) -> Result<Stream, ConnectError> {
     let origin = &server.origin;
     let connecting = async {
-        if let ServerAddress::Unix(path) = &server.address {
-            return origin.connect_unix(path).await.map(Stream::Unix);
-        }
-        match server.socket_address(client_port) {
-            Some(address) => origin.connect_tcp(address).await.map(Stream::Tcp),
-            None => Err(io::Error::new(
+        let socket = match (&server.address, server.socket_address(client_port)) {
+            (ServerAddress::Unix(path), _) => origin.connect_unix(path).await.map(Stream::Unix),
+            (_, Some(address)) => origin.connect_tcp(address).await.map(Stream::Tcp),
+            (_, None) => Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 "its name has no address at the moment",
             )),
+        };
+        let socket = socket.map_err(classify)?;
+        match &server.tls {
+            None => Ok(socket),
+            // In a box, so that connecting in clear text does not pay for it.
+            Some(tls) => Box::pin(tls.connect(socket))
+                .await
+                .map(|connected| connected.stream)
+                .map_err(ConnectError::Handshake),
         }
     };
     match timeout(limit, connecting).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(classify(error)),
+        Ok(connected) => connected,
         Err(_elapsed) => Err(ConnectError::TimedOut { limit }),
     }
 }

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use crate::net::Stream;
 
-/// Which connections are alike: the server's key and, where the client's port decides, the port.
-pub type PoolKey = (u64, u16);
+/// Which connections are alike: the server's key, where the client's port decides, the port, and with TLS the
+/// number of the connector.
+pub type PoolKey = (u64, u16, u32);
 
 /// Idle connections by server. Not shared between threads.
 #[derive(Debug, Default)]
@@ -38,6 +39,10 @@ impl Hasher for KeyHasher {
     }
 
     fn write_u16(&mut self, part: u16) {
+        self.write_u64(u64::from(part));
+    }
+
+    fn write_u32(&mut self, part: u32) {
         self.write_u64(u64::from(part));
     }
 
@@ -127,10 +132,10 @@ mod tests {
         let (first, _far1) = pair().await;
         let (second, _far2) = pair().await;
         let last = second.local_address();
-        pool.give((1, 0), first, 10, Instant::now(), LONG);
-        pool.give((1, 0), second, 10, Instant::now(), LONG);
-        assert_eq!(pool.take((1, 0)).unwrap().local_address(), last);
-        assert!(pool.take((2, 0)).is_none());
+        pool.give((1, 0, 0), first, 10, Instant::now(), LONG);
+        pool.give((1, 0, 0), second, 10, Instant::now(), LONG);
+        assert_eq!(pool.take((1, 0, 0)).unwrap().local_address(), last);
+        assert!(pool.take((2, 0, 0)).is_none());
     }
 
     #[tokio::test]
@@ -140,8 +145,8 @@ mod tests {
         far.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         let readable = std::future::poll_fn(|cx| near.poll_readable(cx));
         readable.await.unwrap();
-        pool.give((1, 0), near, 10, Instant::now(), LONG);
-        assert!(pool.take((1, 0)).is_none());
+        pool.give((1, 0, 0), near, 10, Instant::now(), LONG);
+        assert!(pool.take((1, 0, 0)).is_none());
     }
 
     #[tokio::test]
@@ -149,7 +154,7 @@ mod tests {
         let pool = Pool::default();
         let (near, _far) = pair().await;
         let now = Instant::now();
-        pool.give((1, 0), near, 10, now, Duration::from_secs(5));
+        pool.give((1, 0, 0), near, 10, now, Duration::from_secs(5));
         pool.sweep(now + Duration::from_secs(4));
         assert_eq!(pool.len(), 1);
         pool.sweep(now + Duration::from_secs(6));

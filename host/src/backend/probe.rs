@@ -12,12 +12,14 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpStream, UnixStream},
     time::{Instant, timeout},
 };
 
 use super::{Server, ServerAddress};
-use crate::config::{Check, CheckKind, HttpCheck, Step};
+use crate::{
+    config::{Check, CheckKind, HttpCheck, Step},
+    net::{HandshakeError, Stream},
+};
 
 /// As much of an answer as is looked at.
 const MOST_BYTES: usize = 64 * 1024;
@@ -29,6 +31,10 @@ pub enum CheckFailure {
     Connect(io::Error),
     #[error("Layer4 timeout")]
     ConnectTimeout,
+    #[error("Layer6 invalid response, info: \"{}\"", .0.reason())]
+    Handshake(HandshakeError),
+    #[error("Layer6 timeout")]
+    HandshakeTimeout,
     #[error("Layer7 wrong status, code: {0}")]
     Status(u16),
     #[error("Layer7 invalid response, info: \"{0}\"")]
@@ -50,6 +56,8 @@ pub enum CheckFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passed {
     Layer4,
+    /// And the TLS handshake.
+    Layer6,
     Layer7 {
         status: u16,
     },
@@ -61,6 +69,7 @@ impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Layer4 => f.write_str("Layer4 check passed"),
+            Self::Layer6 => f.write_str("Layer6 check passed"),
             Self::Layer7 { status } => write!(f, "Layer7 check passed, code: {status}"),
             Self::Talk => f.write_str("Layer7 check passed"),
         }
@@ -71,51 +80,53 @@ impl fmt::Display for Passed {
 trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
-enum Probe {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
 /// Checks `server` once.
 pub async fn probe(server: &Server, check: &Check) -> Result<Passed, CheckFailure> {
     let deadline = Instant::now() + check.timeout;
-    let stream = timeout(check.timeout, connect(server, check))
+    let left = || -> Duration { deadline.saturating_duration_since(Instant::now()) };
+    let socket = timeout(check.timeout, connect(server, check))
         .await
         .map_err(|_| CheckFailure::ConnectTimeout)?
         .map_err(CheckFailure::Connect)?;
-    if check.kind == CheckKind::Tcp {
-        if let Probe::Tcp(stream) = &stream {
-            // The application need not hear of it: a reset instead of an orderly close.
-            let _ = stream.set_zero_linger();
-        }
-        return Ok(Passed::Layer4);
-    }
-    let host = host_of(&server.address);
-    let talking = async {
-        match stream {
-            Probe::Tcp(stream) => talk(Box::new(stream), &check.kind, host).await,
-            Probe::Unix(stream) => talk(Box::new(stream), &check.kind, host).await,
+    let tls = server.tls.as_deref().filter(|_| check.tls);
+    let mut stream = match tls {
+        None => socket,
+        Some(tls) => {
+            timeout(left(), tls.connect(socket))
+                .await
+                .map_err(|_| CheckFailure::HandshakeTimeout)?
+                .map_err(CheckFailure::Handshake)?
+                .stream
         }
     };
-    let left: Duration = deadline.saturating_duration_since(Instant::now());
-    timeout(left, talking)
+    if check.kind == CheckKind::Tcp {
+        if tls.is_some() {
+            stream.say_goodbye();
+            return Ok(Passed::Layer6);
+        }
+        // The application need not hear of it: a reset instead of an orderly close.
+        stream.reset_on_close();
+        return Ok(Passed::Layer4);
+    }
+    let talking = talk(Box::new(stream), &check.kind, host_of(&server.address));
+    timeout(left(), talking)
         .await
         .map_err(|_| CheckFailure::ResponseTimeout)?
 }
 
-async fn connect(server: &Server, check: &Check) -> io::Result<Probe> {
+async fn connect(server: &Server, check: &Check) -> io::Result<Stream> {
     let there = server.socket_address(0);
     let endpoint = &check.endpoint;
     let elsewhere = endpoint.address.is_some() || endpoint.port.is_some();
     if let (ServerAddress::Unix(path), false) = (&server.address, elsewhere) {
-        return server.origin.connect_unix(path).await.map(Probe::Unix);
+        return server.origin.connect_unix(path).await.map(Stream::Unix);
     }
     let ip = endpoint.address.or(there.map(|address| address.ip()));
     let port = endpoint.port.or(there.map(|address| address.port()));
     match (ip, port.filter(|port| *port > 0)) {
         (Some(ip), Some(port)) => {
             let address = SocketAddr::new(ip, port);
-            server.origin.connect_tcp(address).await.map(Probe::Tcp)
+            server.origin.connect_tcp(address).await.map(Stream::Tcp)
         }
         _ => Err(io::Error::new(
             io::ErrorKind::InvalidInput,

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::{Backups, Observe},
     model::{BackendName, ServerName},
-    net::{Origin, Stream},
+    net::{Origin, Stream, TlsConnector},
 };
 
 /// Where a server is reached.
@@ -70,6 +70,8 @@ pub struct Server {
     pub persistence_key: String,
     /// Where connections to it begin.
     pub origin: Arc<Origin>,
+    /// How it is made sure of; `None`: in clear text.
+    pub tls: Option<Arc<TlsConnector>>,
     pub state: Arc<ServerState>,
 }
 
@@ -524,6 +526,7 @@ mod tests {
             holds_sessions: false,
             persistence_key: "s".to_owned(),
             origin: Arc::new(Origin::default()),
+            tls: None,
             state: ServerState::new(Arc::clone(&backend)),
         };
         backups.iter().map(server).collect()

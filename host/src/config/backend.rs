@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Address, Backend, Check, PluginSource, Pool, Redispatch, Server, address,
+    Address, Backend, Check, PluginSource, Pool, Redispatch, Server, ServerCertificates, ServerTls,
+    address,
     check::read_check,
     conduct::{
         Conduct, check_conduct, check_observe, read_backups, read_conduct, read_own_conduct,
@@ -17,6 +18,7 @@ use super::{
     process::server_timeouts,
     reach::{Reach, Resolvers, Slot, read_reach, read_slots},
     read::Fields,
+    tls::read_server_tls,
     value::{Node, shorten},
 };
 use crate::model::{BackendName, ServerName};
@@ -64,14 +66,19 @@ fn read_backend(
     let timeouts = fields.table("timeouts", "[backend.timeouts]");
     let timeouts = server_timeouts(timeouts, &around.defaults.server);
     let error_pages = read_error_pages(&mut fields, "[backend.error_pages]");
+    let tls = fields
+        .get("tls")
+        .and_then(|node| read_server_tls(&node, None, around));
     let reach = read_reach(&mut fields, &Reach::default(), resolvers);
     let conduct = read_conduct(&mut fields, &Conduct::default());
     let backups = read_backups(&mut fields);
     let usual = Usual {
         check: check.as_ref(),
+        tls: tls.as_ref(),
         reach: &reach,
         conduct: &conduct,
         resolvers,
+        around,
     };
     let servers = read_servers(&mut fields, &usual);
     if conduct.observe.is_some() && servers.iter().all(|server| server.check.is_none()) {
@@ -166,9 +173,11 @@ enum Key {
 /// What holds for servers that say nothing else.
 struct Usual<'a> {
     check: Option<&'a Check>,
+    tls: Option<&'a ServerTls>,
     reach: &'a Reach,
     conduct: &'a Conduct,
     resolvers: &'a Resolvers,
+    around: &'a Surroundings<'a>,
 }
 
 fn read_servers(fields: &mut Fields<'_>, usual: &Usual<'_>) -> Vec<Server> {
@@ -246,6 +255,24 @@ fn read_server(
     if let Some(address) = &address {
         check_conduct(&fields, &conduct, check.is_some(), address);
     }
+    let tls = match fields.get("tls") {
+        Some(node) => read_server_tls(&node, usual.tls, usual.around),
+        None => usual.tls.cloned(),
+    };
+    if let Some(tls) = &tls
+        && matches!(address, Some(Address::Unix(_)))
+        && tls.sni.is_none()
+        && tls.verify != ServerCertificates::Unchecked
+    {
+        fields.reader.error_with_hint(
+            fields.span(),
+            format!(
+                "{}its certificate is checked, and a Unix socket has no name",
+                fields.context()
+            ),
+            "add `tls = { sni = \"app.internal\" }`",
+        );
+    }
     fields.finish(&[
         (
             "port",
@@ -257,6 +284,7 @@ fn read_server(
         ("fall", "write `check = { fall = 3 }`"),
         ("rise", "write `check = { rise = 2 }`"),
         ("interval", "write `check = { interval = \"2s\" }`"),
+        ("ssl", "write `tls = true` or `tls = { … }`"),
         ("inter", "write `check = { interval = \"2s\" }`"),
     ]);
     let (address, id, keys) = (address?, id?, keys?);
@@ -277,6 +305,7 @@ fn read_server(
             max_connections,
             persistence_key,
             check: check.clone(),
+            tls: tls.clone(),
         });
     }
     Some(())

@@ -3,13 +3,16 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
 };
 
 use super::{
     Address, Bind, SocketOptions, address,
     bind_socket::read_socket_options,
     http2::read_protocols,
+    plugin_use::Surroundings,
     read::{Fields, Reader},
+    tls::read_listener_tls,
     value::{Node, shorten},
 };
 
@@ -31,6 +34,7 @@ pub(super) fn read_bind(
     fields: &mut Fields<'_>,
     frontend: &str,
     listeners: &mut Listeners,
+    around: &Surroundings<'_>,
 ) -> Vec<Bind> {
     let Some(node) = fields.require("bind", "[\"0.0.0.0:8080\"]") else {
         return Vec::new();
@@ -50,7 +54,7 @@ pub(super) fn read_bind(
     }
     let mut bind = Vec::new();
     for entry in entries {
-        for one in read_entry(&entry) {
+        for one in read_entry(&entry, around) {
             // Of a range that is taken, one port says enough.
             if !listeners.take(&one, frontend, &entry) {
                 break;
@@ -62,7 +66,7 @@ pub(super) fn read_bind(
 }
 
 /// An entry is an address alone, or a table with more; a port range gives one for each of its ports.
-fn read_entry(entry: &Node<'_>) -> Vec<Bind> {
+fn read_entry(entry: &Node<'_>, around: &Surroundings<'_>) -> Vec<Bind> {
     const EXAMPLE: &str = "0.0.0.0:8080";
     if !entry.value().is_table() {
         if !entry.value().is_str() {
@@ -78,6 +82,7 @@ fn read_entry(entry: &Node<'_>) -> Vec<Bind> {
                 address,
                 socket: SocketOptions::default(),
                 protocols: None,
+                tls: None,
             })
             .collect();
     }
@@ -93,13 +98,25 @@ fn read_entry(entry: &Node<'_>) -> Vec<Bind> {
         .and_then(|node| read_protocols(&node));
     let addresses: Vec<_> = addresses.into_iter().flatten().collect();
     refuse_what_does_not_fit(&fields, &addresses, &socket);
-    fields.finish(&[]);
+    let tls = fields.get("tls");
+    let tls = tls.map(|node| read_listener_tls(&node, around).map(Arc::new));
+    fields.finish(&[
+        ("ssl", "write `tls = { certificate = \"site.pem\" }`"),
+        ("crt", "write `tls = { certificate = \"site.pem\" }`"),
+        (
+            "certificate",
+            "write `tls = { certificate = \"site.pem\" }`",
+        ),
+    ]);
+    // If TLS was meant and is wrong, that was said; what is made here is not used then.
+    let tls = tls.flatten();
     addresses
         .into_iter()
         .map(|address| Bind {
             address,
             socket: socket.clone(),
             protocols,
+            tls: tls.clone(),
         })
         .collect()
 }

@@ -21,6 +21,7 @@ fn plain() -> Check {
         fall: 3,
         rise: 2,
         starts_up: true,
+        tls: true,
     }
 }
 
@@ -99,6 +100,10 @@ pub(super) fn read_check(
             .get("rise")
             .and_then(|node| node.small(1..=1_000))
             .unwrap_or(base.rise),
+        tls: fields
+            .get("tls")
+            .and_then(|node| node.boolean())
+            .unwrap_or(base.tls),
     };
     if check.timeout > check.interval {
         fields.reader.warning(

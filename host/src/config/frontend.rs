@@ -47,7 +47,12 @@ fn read_frontend(
     listeners: &mut Listeners,
 ) -> Option<Frontend> {
     let name = read_name(&mut fields, "frontend", names);
-    let bind = read_bind(&mut fields, name.as_deref().unwrap_or("?"), listeners);
+    let bind = read_bind(
+        &mut fields,
+        name.as_deref().unwrap_or("?"),
+        listeners,
+        around,
+    );
     let default_backend = fields.get("default_backend");
     let has_default = default_backend.is_some();
     let default_backend = default_backend.and_then(|node| read_backend_name(&node, backends));

@@ -29,6 +29,7 @@ pub mod scenario;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod units;
 mod value;
 
@@ -51,6 +52,10 @@ pub use error::{ConfigError, ConfigErrors, Place};
 pub use http2::{Http2Limits, Protocols};
 pub use load::{load, parse};
 pub use reach::{Reach, Resolver, Slot, Source};
+pub use tls::{
+    Alpn, CertificateFiles, Cipher, ClientCertificates, ListenerTls, NamedFile, ServerCertificates,
+    ServerTls, Spot, TlsVersion, TlsVersions, Trust, UnknownName,
+};
 
 /// A checked configuration file.
 #[derive(Debug, Clone)]
@@ -161,14 +166,20 @@ pub struct Frontend {
 pub struct Bind {
     pub address: Address,
     pub socket: SocketOptions,
+    /// `None`: clear text.
+    pub tls: Option<Arc<ListenerTls>>,
     /// As written; [`protocols`](Self::protocols) has the default.
     pub protocols: Option<Protocols>,
 }
 
 impl Bind {
-    /// What is spoken there. In clear text HTTP/2 is only offered where it was asked for.
+    /// What is spoken there. In clear text HTTP/2 is only offered where it was asked for; over TLS clients say
+    /// which they want.
     pub fn protocols(&self) -> Protocols {
-        self.protocols.unwrap_or(Protocols::Http1)
+        self.protocols.unwrap_or(match self.tls {
+            Some(_) => Protocols::Both,
+            None => Protocols::Http1,
+        })
     }
 }
 
@@ -345,6 +356,8 @@ pub struct Server {
     /// 0 to 256; 0 gets no new clients but serves those who are bound to it.
     pub weight: u32,
     pub max_connections: Option<u32>,
+    /// `None`: clear text.
+    pub tls: Option<ServerTls>,
     /// What persistence plugins call it; default its name.
     pub persistence_key: String,
     /// The backend's check with this server's changes; `None`: not checked, always up.
@@ -365,6 +378,8 @@ pub struct Check {
     pub rise: u32,
     /// Whether it is given clients before its first check.
     pub starts_up: bool,
+    /// Whether a server with TLS is checked with it.
+    pub tls: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

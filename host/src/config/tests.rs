@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    Address, CheckKind, Config, LogSink, OnFailure, PluginSource, Redispatch, load,
+    Address, CheckKind, ClientCertificates, Config, LogSink, OnFailure, PluginSource, Redispatch,
+    ServerCertificates, UnknownName, load,
     load::{parse, read_for_keys},
 };
 
@@ -81,8 +82,46 @@ fn the_manuals_example_is_sound_and_means_what_it_says() {
     assert_eq!(api.servers[1].persistence_key, "api2");
     let own = api.servers[1].check.as_ref().unwrap();
     assert_eq!(own.kind, CheckKind::Tcp);
+    assert!(!own.tls && api.check.as_ref().unwrap().tls);
     assert_eq!((own.fall, own.rise), (1, 5), "the rest is the backend's");
     assert_eq!(config.backends[1].servers[0].check, None);
+}
+
+#[test]
+fn tls_of_the_manual_is_read_as_it_says() {
+    let (_folder, file) = example();
+    let config = load(&file).unwrap_or_else(|errors| panic!("{errors}"));
+    let tls = config.frontends[1].bind[0].tls.as_ref().unwrap();
+    assert_eq!(tls.certificates.len(), 2);
+    assert_eq!(tls.unknown_name, UnknownName::Refused);
+    assert_eq!(tls.ciphers.as_ref().unwrap().len(), 3);
+    assert!(matches!(tls.clients, ClientCertificates::Optional(_)));
+    assert_eq!(tls.handshake_timeout, Duration::from_secs(5));
+    let api = &config.backends[0];
+    assert_eq!(api.servers[0].tls, None);
+    let tls = api.servers[1].tls.as_ref().unwrap();
+    assert_eq!(tls.sni.as_deref(), Some("api2.internal"));
+    assert!(matches!(tls.verify, ServerCertificates::Issued(_)));
+}
+
+#[test]
+fn a_server_changes_what_its_backend_says_about_tls() {
+    let backend = "name = \"api\"\ntls = { ca = \"ca.pem\", sni = \"a.internal\" }";
+    let with = |server: &str| {
+        let text = SMALL.replace("name = \"api\"", backend);
+        let config = sound(&format!("{}\n{server}\n", text.trim_end()));
+        config.backends[0].servers[0].tls.clone()
+    };
+    let usual = with("").unwrap();
+    assert!(matches!(usual.verify, ServerCertificates::Issued(_)));
+    assert_eq!(with("tls = true").unwrap(), usual);
+    assert_eq!(with("tls = false"), None);
+    let other = with("tls = { sni = \"b.internal\" }").unwrap();
+    assert_eq!(other.sni.as_deref(), Some("b.internal"));
+    assert_eq!(other.verify, usual.verify);
+    let other = with("tls = { verify = \"none\" }").unwrap();
+    assert_eq!(other.verify, ServerCertificates::Unchecked);
+    assert_eq!(other.sni.as_deref(), Some("a.internal"));
 }
 
 #[test]

@@ -14,9 +14,11 @@ use super::{
     generation::LocalGeneration,
     h2,
     record::Record,
+    secure,
     worker::{OpenConnection, Worker},
 };
 use crate::{
+    config::Alpn,
     http::bad::BadRequest,
     net::{ListenerId, PeerAddress, Stream},
 };
@@ -40,10 +42,22 @@ pub async fn serve(worker: Rc<Worker>, arrival: Arrival, admissions: [Admission;
         listener,
         open: _open,
     } = arrival;
-    let ends = Ends::new(peer, stream.local_address());
+    let mut ends = Ends::new(peer, stream.local_address());
+    let stream = match secure::acceptor(&worker, listener) {
+        None => stream,
+        Some(acceptor) => {
+            let worker = Rc::clone(&worker);
+            // In a box, so that a connection in clear text does not pay for it.
+            let secured = secure::secure(worker, acceptor, stream, &mut ends, listener);
+            match Box::pin(secured).await {
+                Some(stream) => stream,
+                None => return,
+            }
+        }
+    };
     let mut client = Client::new(Rc::clone(&worker), stream, ends, listener);
     match converse(&worker, &mut client).await {
-        Over::Http1(Next::KeepAlive | Next::Close) => drop(client),
+        Over::Http1(Next::KeepAlive | Next::Close) => client.stream.say_goodbye(),
         Over::Http1(Next::Linger) => client.linger().await,
         Over::Http1(Next::Reset) => client.stream.reset_on_close(),
         Over::Http2 => h2::serve(&worker, client).await,
@@ -121,14 +135,17 @@ async fn look_at_start(client: &mut Client, generation: &LocalGeneration) -> Spo
         return Spoken::Http1;
     };
     let protocols = listener.bind.protocols();
-    if !protocols.has_http2() {
+    // Over TLS both sides have agreed, unless the client knows nothing of that.
+    let agreed = client.ends.tls.as_ref().and_then(|tls| tls.alpn());
+    if !protocols.has_http2() || agreed == Some(Alpn::Http11) {
         return Spoken::Http1;
     }
+    let only_http2 = !protocols.has_http1() || agreed == Some(Alpn::H2);
     let timeouts = &generation.shared.frontends[listener.frontend].timeouts;
     client.deadline.set(client.accepted, timeouts.http_request);
     match client.begins_with_preface().await {
         Ok(true) => Spoken::Http2,
-        Ok(false) if !protocols.has_http1() => Spoken::NotHttp2,
+        Ok(false) if only_http2 => Spoken::NotHttp2,
         Ok(false) | Err(_) => Spoken::Http1,
     }
 }

@@ -164,7 +164,9 @@ impl ExchangeError {
             Self::QueueTimedOut { .. } => b"sQ",
             Self::Connect { source, .. } => match source {
                 ConnectError::TimedOut { .. } => b"sC",
-                ConnectError::Refused(_) | ConnectError::Unreachable(_) => b"SC",
+                ConnectError::Refused(_)
+                | ConnectError::Unreachable(_)
+                | ConnectError::Handshake(_) => b"SC",
                 ConnectError::Exhausted(_) => b"RC",
             },
             Self::ServerClosed { .. } => b"SH",

@@ -6,10 +6,10 @@ use smallvec::SmallVec;
 
 use super::worker::RequestId;
 use crate::{
-    config::Network,
+    config::{Alpn, Network},
     http::{cookies, facts, request::RequestHead, response::ResponseHead},
     model::{Header, Input},
-    net::PeerAddress,
+    net::{PeerAddress, TlsFacts},
 };
 
 /// Values handed to a plugin; few enough to stay off the heap.
@@ -20,6 +20,8 @@ pub(super) type Values<'a> = SmallVec<[Option<Cow<'a, str>>; 8]>;
 pub struct Ends {
     pub peer: PeerAddress,
     pub local: Option<SocketAddr>,
+    /// `None`: the connection is in clear text.
+    pub tls: Option<Box<TlsFacts>>,
     peer_text: OnceCell<Box<str>>,
     local_text: OnceCell<Box<str>>,
 }
@@ -29,6 +31,7 @@ impl Ends {
         Self {
             peer: unmapped(peer),
             local,
+            tls: None,
             peer_text: OnceCell::new(),
             local_text: OnceCell::new(),
         }
@@ -54,6 +57,14 @@ impl Ends {
         let local = self.local?;
         let text = || local.ip().to_string().into_boxed_str();
         Some(self.local_text.get_or_init(text))
+    }
+
+    /// How the client's connection is spoken of in a URL.
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// Whether the client's address is in one of `networks`.
@@ -138,12 +149,25 @@ impl<'a> Facts<'a> {
             Input::Query => self.head.query().map(Cow::Borrowed),
             Input::QueryParam(name) => facts::query_param(self.head.query()?, name),
             Input::Host => facts::host(self.head),
-            Input::Scheme => Some(Cow::Borrowed("http")),
+            Input::Scheme => Some(Cow::Borrowed(self.ends.scheme())),
             Input::Version => Some(Cow::Borrowed(self.head.version().as_str())),
             Input::ClientAddress => self.ends.client_address().map(Cow::Borrowed),
             Input::ClientPort => self.ends.client_port().map(|port| port.to_string().into()),
             Input::ListenerAddress => self.ends.listener_address().map(Cow::Borrowed),
             Input::ListenerPort => self.ends.local.map(|local| local.port().to_string().into()),
+            Input::TlsSni => self.tls(TlsFacts::sni),
+            Input::TlsAlpn => self.tls(|tls| tls.alpn().map(Alpn::as_str)),
+            Input::TlsVersion => self.tls(|tls| Some(tls.version())),
+            Input::TlsCipher => self.tls(|tls| Some(tls.cipher())),
+            Input::TlsClientVerified => self.tls(|tls| {
+                Some(match tls.is_peer_verified() {
+                    true => "true",
+                    false => "false",
+                })
+            }),
+            Input::TlsClientSubject => self.tls(TlsFacts::peer_subject),
+            Input::TlsClientSan => self.tls(TlsFacts::peer_san),
+            Input::TlsClientFingerprint => self.tls(TlsFacts::peer_fingerprint),
             Input::Header(name) => fields.get(name).map(facts::text),
             Input::HeaderAll(name) => facts::joined(fields, name),
             Input::Cookie(name) => cookies::cookie(fields, name).map(facts::text),
@@ -158,6 +182,12 @@ impl<'a> Facts<'a> {
                 cookies::set_cookie(&self.response?.fields, name).map(facts::text)
             }
         }
+    }
+}
+
+impl<'a> Facts<'a> {
+    fn tls(&self, fact: impl FnOnce(&'a TlsFacts) -> Option<&'a str>) -> Option<Cow<'a, str>> {
+        fact(self.ends.tls.as_deref()?).map(Cow::Borrowed)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     config,
     http::scan::HeadLimits,
     model::{BackendName, FrontendName},
-    net::ListenerId,
+    net::{ListenerId, TlsAcceptor},
     plugin::{Breaker, Offload, Plugin},
     telemetry::{BackendMetrics, FrontendMetrics, PluginMetrics, ServerMetrics},
 };
@@ -38,7 +38,11 @@ pub struct Generation {
 pub struct ListenerUse {
     /// Position in the generation's frontends.
     pub frontend: usize,
+    /// Which of the frontend's it is, from 1.
+    pub number: usize,
     pub bind: config::Bind,
+    /// How clients are made sure of; `None`: in clear text.
+    pub tls: Option<Arc<TlsAcceptor>>,
 }
 
 #[derive(Debug)]

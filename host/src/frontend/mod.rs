@@ -18,6 +18,7 @@ mod h2;
 mod policy;
 mod reach;
 mod record;
+mod secure;
 mod side;
 mod staged;
 mod transfer;

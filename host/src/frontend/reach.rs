@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 use super::{
     error::ExchangeError,
@@ -17,7 +18,7 @@ use crate::{
     backend::{ConnectError, Place, PoolKey, QueueError, Seen, connect},
     config::Redispatch,
     model::Outcome,
-    net::Stream,
+    net::{Stream, TlsConnector},
 };
 
 /// The longest pause before the same server is tried again.
@@ -247,7 +248,12 @@ impl<C: ClientSide> Exchange<'_, C> {
             true => self.client.ends().listener_port(),
             false => 0,
         };
-        let key = (server.state.pool_key(), port);
+        let tls = server.tls.as_deref();
+        let key = (
+            server.state.pool_key(),
+            port,
+            tls.map_or(0, TlsConnector::number),
+        );
         if freshness == Freshness::Any {
             while let Some(stream) = self.worker.pool.take(key) {
                 // What may not be sent a second time is worth a system call to be sure of the connection.
@@ -257,7 +263,13 @@ impl<C: ClientSide> Exchange<'_, C> {
                 }
             }
         }
-        let stream = connect(server, port, backend.timeouts.connect).await?;
-        Ok((stream, key, false))
+        let connected = connect(server, port, backend.timeouts.connect).await;
+        if let (Err(ConnectError::Handshake(error)), Some(tls)) = (&connected, tls)
+            && tls.begins_to_fail()
+        {
+            // Once until it works again; which exchanges it has cost is in the access log.
+            warn!(backend = %backend.name, server = %server.name, "{}", error.reason());
+        }
+        Ok((connected?, key, false))
     }
 }

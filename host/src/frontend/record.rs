@@ -238,7 +238,7 @@ impl Record {
             },
             started: worker.clock.at(self.began),
             frontend: settings.name.as_str(),
-            tls: false,
+            tls: ends.tls.is_some(),
             backend: backend.map(|backend| backend.name.as_str()),
             server: server.map(|server| server.name.as_str()),
             timers: self.timers(ended),

@@ -64,6 +64,22 @@ pub enum Input {
     ClientPort,
     ListenerAddress,
     ListenerPort,
+    /// The name that the client asked for, in lower case.
+    TlsSni,
+    /// What both sides agreed to speak.
+    TlsAlpn,
+    /// `TLSv1.2`, `TLSv1.3`.
+    TlsVersion,
+    /// As OpenSSL calls it.
+    TlsCipher,
+    /// `true` if the client has shown a certificate, `false` if not; none in clear text.
+    TlsClientVerified,
+    /// As RFC 4514 writes it: `CN=ada,O=Example`.
+    TlsClientSubject,
+    /// `DNS:a.example, URI:spiffe://b`.
+    TlsClientSan,
+    /// SHA-256 of the client's certificate in hexadecimal digits.
+    TlsClientFingerprint,
     /// The last field of that name.
     Header(String),
     /// All fields of that name, joined with `, `.
@@ -123,6 +139,14 @@ impl FromStr for Input {
                 "client-port" => Self::ClientPort,
                 "listener-address" => Self::ListenerAddress,
                 "listener-port" => Self::ListenerPort,
+                "tls-sni" => Self::TlsSni,
+                "tls-alpn" => Self::TlsAlpn,
+                "tls-version" => Self::TlsVersion,
+                "tls-cipher" => Self::TlsCipher,
+                "tls-client-verified" => Self::TlsClientVerified,
+                "tls-client-subject" => Self::TlsClientSubject,
+                "tls-client-san" => Self::TlsClientSan,
+                "tls-client-fingerprint" => Self::TlsClientFingerprint,
                 "frontend-name" => Self::FrontendName,
                 "backend-name" => Self::BackendName,
                 "request-id" => Self::RequestId,
@@ -163,6 +187,14 @@ impl fmt::Display for Input {
             Self::ClientPort => f.write_str("client-port"),
             Self::ListenerAddress => f.write_str("listener-address"),
             Self::ListenerPort => f.write_str("listener-port"),
+            Self::TlsSni => f.write_str("tls-sni"),
+            Self::TlsAlpn => f.write_str("tls-alpn"),
+            Self::TlsVersion => f.write_str("tls-version"),
+            Self::TlsCipher => f.write_str("tls-cipher"),
+            Self::TlsClientVerified => f.write_str("tls-client-verified"),
+            Self::TlsClientSubject => f.write_str("tls-client-subject"),
+            Self::TlsClientSan => f.write_str("tls-client-san"),
+            Self::TlsClientFingerprint => f.write_str("tls-client-fingerprint"),
             Self::Header(name) => write!(f, "header({name})"),
             Self::HeaderAll(name) => write!(f, "header-all({name})"),
             Self::Cookie(name) => write!(f, "cookie({name})"),
@@ -197,6 +229,14 @@ mod tests {
             "client-port",
             "listener-address",
             "listener-port",
+            "tls-sni",
+            "tls-alpn",
+            "tls-version",
+            "tls-cipher",
+            "tls-client-verified",
+            "tls-client-subject",
+            "tls-client-san",
+            "tls-client-fingerprint",
             "header(x-api)",
             "header-all(accept)",
             "cookie(SID)",
@@ -215,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_offered_is_said_back() {
-        for text in ["", "header", "header()", "header(x", "tls-sni", "Method"] {
+        for text in ["", "header", "header()", "header(x", "tls-snI", "Method"] {
             assert_eq!(text.parse::<Input>(), Err(UnknownInput(text.to_owned())));
         }
     }

@@ -9,6 +9,7 @@ mod listen;
 mod namespace;
 mod resolve;
 mod stream;
+mod tls;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::Deadline;
@@ -17,3 +18,7 @@ pub use listen::{BindError, BoundAddress, Listener, ListenerId, SharedListener};
 pub use namespace::{Namespace, NamespaceError};
 pub use resolve::{Addresses, ResolveError, Resolver, resolve};
 pub use stream::{PeerAddress, Stream};
+pub use tls::{
+    Accepted, Connected, HandshakeError, SessionKeeper, SystemRoots, TlsAcceptor, TlsConnector,
+    TlsFacts, TlsFault, TlsFileError, TlsStream, tls_files,
+};

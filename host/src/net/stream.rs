@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::Buffer;
+use super::{Buffer, tls::TlsStream};
 
 /// For libraries that bring their own buffers.
 impl AsyncRead for Stream {
@@ -26,6 +26,11 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => {
+                let n = ready!(stream.poll_read(cx, buffer.initialize_unfilled()))?;
+                buffer.advance(n);
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }
@@ -39,9 +44,12 @@ impl AsyncWrite for Stream {
         Self::poll_write(self.get_mut(), cx, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Sockets keep nothing back.
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            // Sockets keep nothing back.
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => stream.poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -62,6 +70,8 @@ pub enum PeerAddress {
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Over one of the others.
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
@@ -71,6 +81,8 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tls(stream) if stream.has_arrived() => Poll::Ready(Ok(())),
+            Self::Tls(stream) => stream.socket().poll_readable(cx),
         }
     }
 
@@ -82,6 +94,8 @@ impl Stream {
             let looked = match self {
                 Self::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(stream)),
                 Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream)),
+                Self::Tls(stream) if stream.has_arrived() => return Poll::Ready(Ok(())),
+                Self::Tls(stream) => return stream.socket().poll_arrived(cx),
             };
             match looked {
                 // The assumption is dropped with that, so the next look waits for an event.
@@ -97,26 +111,31 @@ impl Stream {
         cx: &mut Context<'_>,
         buffer: &mut Buffer,
     ) -> Poll<io::Result<usize>> {
-        let mut free = ReadBuf::new(buffer.free());
-        let result = match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut free),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut free),
-        };
-        match result {
-            Poll::Ready(Ok(())) => {
-                let n = free.filled().len();
-                buffer.advance(n);
-                Poll::Ready(Ok(n))
+        let free = buffer.free();
+        let n = match self {
+            Self::Tcp(stream) => {
+                let mut free = ReadBuf::new(free);
+                ready!(Pin::new(stream).poll_read(cx, &mut free))?;
+                free.filled().len()
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        }
+            Self::Unix(stream) => {
+                let mut free = ReadBuf::new(free);
+                ready!(Pin::new(stream).poll_read(cx, &mut free))?;
+                free.filled().len()
+            }
+            Self::Tls(stream) => ready!(stream.poll_read(cx, free))?,
+        };
+        buffer.advance(n);
+        Poll::Ready(Ok(n))
     }
 
+    /// Writes the beginning of `bytes`. After pending the next write must begin with the same bytes: with TLS
+    /// they are encrypted already.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => stream.poll_write(cx, bytes),
         }
     }
 
@@ -125,6 +144,17 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => stream.poll_shutdown(cx),
+        }
+    }
+
+    /// Tells the other side that the end is meant, where the protocol has words for that, without waiting.
+    /// To be called before the stream is dropped.
+    pub fn say_goodbye(&mut self) {
+        match self {
+            // Closing says it.
+            Self::Tcp(_) | Self::Unix(_) => {}
+            Self::Tls(stream) => stream.close(),
         }
     }
 
@@ -137,6 +167,7 @@ impl Stream {
         let looked = match self {
             Self::Tcp(stream) => peek(stream),
             Self::Unix(stream) => peek(stream),
+            Self::Tls(stream) => return stream.is_quiet(),
         };
         matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -150,9 +181,13 @@ impl Stream {
 
     /// Makes the coming close a reset, which no reader takes for an orderly end.
     pub fn reset_on_close(&self) {
-        if let Self::Tcp(stream) = self {
-            // If it cannot be, the connection closes the ordinary way.
-            let _ = stream.set_zero_linger();
+        match self {
+            Self::Tcp(stream) => {
+                // If it cannot be, the connection closes the ordinary way.
+                let _ = stream.set_zero_linger();
+            }
+            Self::Unix(_) => {}
+            Self::Tls(stream) => stream.socket().reset_on_close(),
         }
     }
 
@@ -160,6 +195,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.local_addr().ok(),
             Self::Unix(_) => None,
+            Self::Tls(stream) => stream.socket().local_address(),
         }
     }
 }
@@ -169,6 +205,7 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.socket().as_fd(),
         }
     }
 }

@@ -138,6 +138,14 @@ fn offered_inputs(hook: Hook) -> String {
         Input::ClientPort,
         Input::ListenerAddress,
         Input::ListenerPort,
+        Input::TlsSni,
+        Input::TlsAlpn,
+        Input::TlsVersion,
+        Input::TlsCipher,
+        Input::TlsClientVerified,
+        Input::TlsClientSubject,
+        Input::TlsClientSan,
+        Input::TlsClientFingerprint,
         Input::Header(name()),
         Input::HeaderAll(name()),
         Input::Cookie(name()),
@@ -220,8 +228,8 @@ mod tests {
             refused(asked(&[("pick", &[])], &[], &[])),
             "it wants inputs for a hook `pick`; hooks that it has: `on-request`, `on-response`"
         );
-        let input = refused(asked(&[("on-request", &["tls-sni"])], &[], &[]));
-        assert!(input.contains("`tls-sni`"), "{input}");
+        let input = refused(asked(&[("on-request", &["mood"])], &[], &[]));
+        assert!(input.contains("`mood`"), "{input}");
         assert!(input.contains("query-param(NAME)"), "{input}");
         assert!(!input.contains("response-header"), "{input}");
         assert_eq!(

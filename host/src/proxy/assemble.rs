@@ -4,17 +4,20 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    listeners::{Listeners, Plan},
+    listeners::{Acceptors, Listeners, Plan},
     names::FirstLook,
     registry::Registry,
 };
 use crate::{
     backend::{Grain, Hindrance, Server, ServerAddress, ServerState},
-    config::{self, Address, AdminState, Config, ConfigError},
+    config::{self, Address, AdminState, Config, ConfigError, ListenerTls},
     frontend::{Backend, Filter, Frontend, Generation, PluginUse},
     http::scan::HeadLimits,
     model::BackendName,
-    net::{BindError, Namespace, NamespaceError, Origin, ResolveError},
+    net::{
+        BindError, Namespace, NamespaceError, Origin, ResolveError, SessionKeeper, SystemRoots,
+        TlsAcceptor, TlsConnector,
+    },
     plugin::{
         Breaker, BreakerRules, LoadError, LoadFault, Offload, Place, Plugin, PluginSpec, Runtime,
         maps::{MapError, MapStore},
@@ -83,6 +86,7 @@ impl BuildErrors {
 pub struct Builder {
     runtime: Arc<Runtime>,
     registry: Registry,
+    sessions: SessionKeeper,
     metrics: Arc<Metrics>,
     number: u64,
 }
@@ -101,6 +105,7 @@ impl Builder {
         Self {
             runtime,
             registry: Registry::default(),
+            sessions: SessionKeeper::default(),
             metrics,
             number: 0,
         }
@@ -121,7 +126,7 @@ impl Builder {
         let loaded = self.load(&config, former)?;
         // Sockets come last: they are the only thing that others could notice.
         let plan = listeners
-            .plan(&config)
+            .plan(&config, &loaded.acceptors)
             .map_err(|found| BuildErrors(found.into_iter().map(BuildError::Bind).collect()))?;
         self.number += 1;
         self.registry.sweep();
@@ -151,6 +156,7 @@ impl Builder {
         let mut loader = Loader {
             builder: self,
             maps: &maps,
+            system_roots: SystemRoots::default(),
             backends: &names,
             names: FirstLook::default(),
             errors: &mut errors,
@@ -165,11 +171,17 @@ impl Builder {
             .iter()
             .filter_map(|frontend| loader.frontend(frontend))
             .collect();
+        let acceptors = config
+            .frontends
+            .iter()
+            .map(|frontend| loader.acceptors(frontend))
+            .collect();
         if !errors.is_empty() {
             return Err(BuildErrors(errors));
         }
         Ok(Loaded {
             frontends,
+            acceptors,
             backends,
             maps: Arc::new(maps),
         })
@@ -179,6 +191,7 @@ impl Builder {
 /// What a configuration names, before anything listens.
 struct Loaded {
     frontends: Vec<Frontend>,
+    acceptors: Vec<Acceptors>,
     backends: Vec<Backend>,
     maps: Arc<MapStore>,
 }
@@ -187,6 +200,7 @@ struct Loaded {
 struct Loader<'a> {
     builder: &'a mut Builder,
     maps: &'a MapStore,
+    system_roots: SystemRoots,
     backends: &'a [BackendName],
     names: FirstLook,
     errors: &'a mut Vec<BuildError>,
@@ -228,6 +242,67 @@ impl Loader<'_> {
             connections: gate,
             metrics: self.builder.metrics.frontend(&config.name),
         })
+    }
+
+    /// Reads the certificates of a frontend's listeners. The listeners of a range share theirs.
+    fn acceptors(&mut self, config: &config::Frontend) -> Acceptors {
+        let mut made: Option<(Arc<ListenerTls>, Arc<TlsAcceptor>)> = None;
+        let mut acceptors = Acceptors::new();
+        for bind in &config.bind {
+            let Some(settings) = &bind.tls else {
+                acceptors.push(None);
+                continue;
+            };
+            if let Some((of, acceptor)) = &made
+                && Arc::ptr_eq(of, settings)
+            {
+                acceptors.push(Some(Arc::clone(acceptor)));
+                continue;
+            }
+            match TlsAcceptor::load(settings, bind.protocols(), &mut self.builder.sessions) {
+                Ok(acceptor) => {
+                    let acceptor = Arc::new(acceptor);
+                    made = Some((Arc::clone(settings), Arc::clone(&acceptor)));
+                    acceptors.push(Some(acceptor));
+                }
+                Err(errors) => {
+                    let errors = errors
+                        .iter()
+                        .map(|error| BuildError::Config(error.located()));
+                    self.errors.extend(errors);
+                    acceptors.push(None);
+                }
+            }
+        }
+        acceptors
+    }
+
+    /// Reads what TLS towards a server needs. What it remembers of the server outlives the generation.
+    fn connector(
+        &mut self,
+        backend: &BackendName,
+        config: &config::Server,
+    ) -> Result<Option<Arc<TlsConnector>>, ()> {
+        let Some(settings) = &config.tls else {
+            return Ok(None);
+        };
+        let host = match &config.address {
+            Address::Tcp(address) => address.ip().to_string(),
+            Address::ClientPort(ip) => ip.to_string(),
+            Address::Name { host, .. } => host.clone(),
+            // Only without a check of certificates, so that any name will do.
+            Address::Unix(_) | Address::Inherited(_) => config.name.to_string(),
+        };
+        match TlsConnector::load(settings, &host, &self.system_roots) {
+            Ok(connector) => {
+                let registry = &mut self.builder.registry;
+                Ok(Some(registry.connector(backend, &config.name, connector)))
+            }
+            Err(error) => {
+                self.errors.push(BuildError::Config(error.located()));
+                Err(())
+            }
+        }
     }
 
     fn position(&self, name: &BackendName) -> Option<usize> {
@@ -326,7 +401,9 @@ impl Loader<'_> {
             Some(Ok(namespace)) => Some(namespace),
             None => None,
         };
+        let tls = self.connector(&backend.name, config).ok()?;
         Some(Server {
+            tls,
             origin: Arc::new(Origin::new(namespace, config.reach.source)),
             state: self
                 .builder

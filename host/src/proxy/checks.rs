@@ -30,6 +30,14 @@ struct Running {
     task: JoinHandle<()>,
 }
 
+impl Running {
+    /// Whether `server` is connected to as when the checks began.
+    fn is_connected_as(&self, server: &Server) -> bool {
+        let connector = |server: &Server| server.tls.as_ref().map(|tls| tls.number());
+        connector(&self.server) == connector(server)
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
@@ -60,7 +68,8 @@ impl Checks {
                 Some(same)
                     if same.check == check
                         && same.observe == config.conduct.observe
-                        && same.reach == config.reach =>
+                        && same.reach == config.reach
+                        && same.is_connected_as(server) =>
                 {
                     self.running.insert(key, same);
                 }

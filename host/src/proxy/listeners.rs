@@ -12,7 +12,7 @@ use crate::{
     config::{Address, Bind, Config},
     frontend::ListenerUse,
     model::FrontendName,
-    net::{BindError, ListenerId, SharedListener},
+    net::{BindError, ListenerId, SharedListener, TlsAcceptor},
 };
 
 /// Which socket a `bind` means. Where the system chooses the port, two binds that read alike are two
@@ -51,6 +51,9 @@ struct Bound {
     listener: Arc<SharedListener>,
 }
 
+/// The TLS of a frontend's listeners, in their order.
+pub type Acceptors = Vec<Option<Arc<TlsAcceptor>>>;
+
 /// The sockets that a configuration wants, bound but not yet in use.
 #[derive(Debug)]
 pub struct Plan {
@@ -83,7 +86,13 @@ impl Listeners {
     }
 
     /// Binds what `config` wants beyond what is there. Nothing else changes: dropping the plan undoes it.
-    pub fn plan(&mut self, config: &Config) -> Result<Plan, Vec<BindError>> {
+    ///
+    /// `acceptors` has the TLS of each listener, by frontend and position.
+    pub fn plan(
+        &mut self,
+        config: &Config,
+        acceptors: &[Acceptors],
+    ) -> Result<Plan, Vec<BindError>> {
         let mut plan = Plan {
             wanted: HashMap::new(),
             uses: HashMap::new(),
@@ -116,7 +125,9 @@ impl Listeners {
                 };
                 let used = ListenerUse {
                     frontend: index,
+                    number: position + 1,
                     bind: bind.clone(),
+                    tls: acceptors[index][position].clone(),
                 };
                 plan.uses.insert(bound.id, used);
                 plan.wanted.insert(key, bound);

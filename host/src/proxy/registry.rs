@@ -10,6 +10,7 @@ use crate::{
     backend::{BackendState, ServerAddress, ServerState},
     frontend::Gate,
     model::{BackendName, FrontendName, ServerName},
+    net::TlsConnector,
 };
 
 /// Finds the state of what has been there before. Holds nothing alive by itself.
@@ -18,6 +19,7 @@ pub struct Registry {
     backends: HashMap<BackendName, Weak<BackendState>>,
     servers: HashMap<(BackendName, ServerName, ServerAddress), Weak<ServerState>>,
     gates: HashMap<FrontendName, Weak<Gate>>,
+    connectors: HashMap<(BackendName, ServerName), Weak<TlsConnector>>,
 }
 
 impl Registry {
@@ -52,11 +54,30 @@ impl Registry {
         find_or_make(&mut self.gates, name.clone(), || Gate::new(most))
     }
 
+    /// `made`, or the one that is there already if it connects in the same way.
+    pub fn connector(
+        &mut self,
+        backend: &BackendName,
+        server: &ServerName,
+        made: TlsConnector,
+    ) -> Arc<TlsConnector> {
+        let key = (backend.clone(), server.clone());
+        let known = self.connectors.get(&key).and_then(Weak::upgrade);
+        if let Some(known) = known.filter(|known| known.is_like(&made)) {
+            return known;
+        }
+        let made = Arc::new(made);
+        self.connectors.insert(key, Arc::downgrade(&made));
+        made
+    }
+
     /// Forgets what nobody has any more.
     pub fn sweep(&mut self) {
         self.backends.retain(|_, state| state.strong_count() > 0);
         self.servers.retain(|_, state| state.strong_count() > 0);
         self.gates.retain(|_, state| state.strong_count() > 0);
+        self.connectors
+            .retain(|_, connector| connector.strong_count() > 0);
     }
 }
 

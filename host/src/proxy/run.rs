@@ -33,6 +33,7 @@ use super::{
 use crate::{
     config::{self, Config, ConfigErrors, PluginSource},
     frontend::{Generation, LocalGeneration, ProcessState},
+    net::tls_files,
     plugin::{
         Runtime, RuntimeError, RuntimeOptions,
         maps::{MapStore, Reload},
@@ -483,10 +484,19 @@ fn watched_files(file: &Path, config: &Config) -> Vec<PathBuf> {
         PluginSource::Bundled(_) => None,
     });
     let maps = config.maps.iter().map(|map| map.file.clone());
+    let binds = config.frontends.iter().flat_map(|frontend| &frontend.bind);
+    let of_listeners = binds.filter_map(|bind| bind.tls.as_ref());
+    let of_listeners = of_listeners.flat_map(|tls| tls.files());
+    let servers = config.backends.iter().flat_map(|backend| &backend.servers);
+    let of_servers = servers.filter_map(|server| server.tls.as_ref());
+    let of_servers = of_servers.flat_map(|tls| tls.files());
+    let certificates = of_listeners.chain(of_servers);
+    let certificates = certificates.flat_map(|file| tls_files(&file.path));
     [file.to_owned()]
         .into_iter()
         .chain(plugins)
         .chain(maps)
+        .chain(certificates)
         .collect()
 }
 

@@ -15,6 +15,7 @@ use std::{
 use super::{
     access::{AccessRecord, format_httplog},
     date::Dates,
+    handshake::{self, FailedHandshake},
     json::{format_event, format_json},
     sink::{LogError, Sink},
     text::push_line,
@@ -326,6 +327,25 @@ impl LogWriter {
     /// Logs an exchange. Never blocks for a target: if they are too slow, the line is dropped and
     /// counted.
     pub fn write(&mut self, record: &AccessRecord<'_>) {
+        self.write_as(
+            |dates, out| format_httplog(record, dates, out),
+            |dates, out| format_json(record, dates, out),
+        );
+    }
+
+    /// Logs a handshake that came to nothing, as [`write`](Self::write) does.
+    pub fn write_handshake(&mut self, failed: &FailedHandshake<'_>) {
+        self.write_as(
+            |dates, out| handshake::format_httplog(failed, dates, out),
+            |dates, out| handshake::format_json(failed, dates, out),
+        );
+    }
+
+    fn write_as(
+        &mut self,
+        as_httplog: impl FnOnce(&mut Dates, &mut Vec<u8>),
+        as_json: impl FnOnce(&mut Dates, &mut Vec<u8>),
+    ) {
         let httplog = self.shared.wants_httplog.load(Ordering::Acquire);
         let json = self.shared.wants_json.load(Ordering::Acquire);
         if !httplog && !json {
@@ -338,11 +358,11 @@ impl LogWriter {
             return;
         }
         if httplog {
-            format_httplog(record, &mut self.dates, &mut lines.httplog);
+            as_httplog(&mut self.dates, &mut lines.httplog);
             lines.httplog.push(b'\n');
         }
         if json {
-            format_json(record, &mut self.dates, &mut lines.json);
+            as_json(&mut self.dates, &mut lines.json);
             lines.json.push(b'\n');
         }
         drop(lines);

@@ -98,7 +98,7 @@ fn key(out: &mut Vec<u8>, key: &str) {
     out.extend_from_slice(b"\":");
 }
 
-fn number(out: &mut Vec<u8>, name: &str, value: u64) {
+pub(super) fn number(out: &mut Vec<u8>, name: &str, value: u64) {
     key(out, name);
     push_number(out, value);
 }
@@ -110,7 +110,7 @@ fn flag(out: &mut Vec<u8>, name: &str, value: bool) {
 
 /// Foreign bytes as a JSON string; bytes beyond ASCII are taken for Latin-1, so that the line is
 /// always valid.
-fn text(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
+pub(super) fn text(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     key(out, name);
     out.push(b'"');
     let plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';

@@ -141,8 +141,14 @@ counters! {
         http2_flooded => HTTP2_FLOODS = 13,
         /// A connection of HTTP/2 was ended since its client broke the protocol.
         http2_protocol_error => HTTP2_PROTOCOL_ERRORS = 14,
+        /// A TLS handshake was done from scratch.
+        handshake_done => HANDSHAKES = 15,
+        /// A TLS handshake took an earlier session up.
+        handshake_resumed => RESUMED = 16,
+        /// A TLS handshake came to nothing.
+        handshake_failed => FAILED_HANDSHAKES = 17,
     }
-    classes at 6, of 15
+    classes at 6, of 18
 }
 
 impl FrontendMetrics {

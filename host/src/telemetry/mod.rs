@@ -4,6 +4,7 @@
 
 mod access;
 mod date;
+mod handshake;
 mod hub;
 mod json;
 mod metrics;
@@ -13,6 +14,7 @@ mod text;
 
 pub use access::{AccessRecord, Connections, Queues, RequestLine, Timers, format_httplog};
 pub use date::Dates;
+pub use handshake::FailedHandshake;
 pub use hub::{LogHub, LogWriter};
 pub use json::format_json;
 pub use metrics::{

@@ -19,7 +19,7 @@ pub(super) fn write(snapshot: &Snapshot, out: &mut String) {
 type Family = (&'static str, &'static str, usize);
 
 fn write_frontends(snapshot: &Snapshot, out: &mut String) {
-    const FAMILIES: [Family; 9] = [
+    const FAMILIES: [Family; 12] = [
         (
             "connections",
             "Client connections.",
@@ -50,6 +50,21 @@ fn write_frontends(snapshot: &Snapshot, out: &mut String) {
             "http2_protocol_errors",
             "Connections of HTTP/2 ended since the client broke the protocol.",
             FrontendMetrics::HTTP2_PROTOCOL_ERRORS,
+        ),
+        (
+            "tls_handshakes",
+            "TLS handshakes done from scratch.",
+            FrontendMetrics::HANDSHAKES,
+        ),
+        (
+            "tls_resumptions",
+            "TLS handshakes that took an earlier session up.",
+            FrontendMetrics::RESUMED,
+        ),
+        (
+            "tls_handshake_failures",
+            "TLS handshakes that came to nothing.",
+            FrontendMetrics::FAILED_HANDSHAKES,
         ),
         (
             "received_bytes",

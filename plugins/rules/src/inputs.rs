@@ -74,7 +74,7 @@ impl fmt::Display for BadInput {
 }
 
 /// The facts without a name of their own, as templates call them.
-const PLAIN: [(&str, Fact); 14] = [
+const PLAIN: [(&str, Fact); 22] = [
     ("method", Fact::Request(Input::Method)),
     ("path", Fact::Request(Input::Path)),
     ("raw_path", Fact::Request(Input::RawPath)),
@@ -86,6 +86,20 @@ const PLAIN: [(&str, Fact); 14] = [
     ("client_port", Fact::Request(Input::ClientPort)),
     ("listener_address", Fact::Request(Input::ListenerAddress)),
     ("listener_port", Fact::Request(Input::ListenerPort)),
+    ("tls_sni", Fact::Request(Input::TlsSni)),
+    ("tls_alpn", Fact::Request(Input::TlsAlpn)),
+    ("tls_version", Fact::Request(Input::TlsVersion)),
+    ("tls_cipher", Fact::Request(Input::TlsCipher)),
+    (
+        "tls_client_verified",
+        Fact::Request(Input::TlsClientVerified),
+    ),
+    ("tls_client_subject", Fact::Request(Input::TlsClientSubject)),
+    ("tls_client_san", Fact::Request(Input::TlsClientSan)),
+    (
+        "tls_client_fingerprint",
+        Fact::Request(Input::TlsClientFingerprint),
+    ),
     ("frontend_name", Fact::Request(Input::FrontendName)),
     ("request_id", Fact::Request(Input::RequestId)),
     ("status", Fact::Response(ResponseInput::Status)),

@@ -245,7 +245,7 @@ fn a_plugin_that_refuses_its_config_is_quoted() {
 fn what_a_plugin_asks_for_and_cannot_have_is_named() {
     let request = || Guest::new(Kind::RequestFilter);
     for (guest, text) in [
-        (request().inputs("on-request", &["tls-sni"]), "`tls-sni`"),
+        (request().inputs("on-request", &["mood"]), "`mood`"),
         (request().inputs("pick", &["path"]), "hook `pick`"),
         (
             request().inputs("on-request", &["status"]),
