@@ -189,6 +189,8 @@ impl Case {
             threads: 1,
             mode: "http".into(),
             tls: false,
+            cert: None,
+            key: None,
             h2: false,
             cookie: None,
             xff: false,

@@ -15,6 +15,11 @@ pub struct Model {
     pub tls: bool,
     #[serde(default)]
     pub h2: bool,
+    /// Files in PEM, where there is TLS.
+    #[serde(default)]
+    pub cert: Option<String>,
+    #[serde(default)]
+    pub key: Option<String>,
     /// Name of a persistence cookie: inserted, and not shown to the servers.
     pub cookie: Option<String>,
     /// Whether servers learn the client's address from X-Forwarded-For.

@@ -17,8 +17,8 @@ pub fn write(model: &Model, file: &Path) -> Result<()> {
         model.mode
     );
     ensure!(
-        !model.tls && !model.h2,
-        "TLS and HTTP/2 to clients are not there yet"
+        !model.tls || model.cert.is_some() && model.key.is_some(),
+        "a model with TLS names its files in `cert` and `key`"
     );
     let save = |path: &Path, text: &str| {
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
@@ -32,12 +32,7 @@ pub fn write(model: &Model, file: &Path) -> Result<()> {
 fn text(model: &Model) -> String {
     let mut frontend = table([
         ("name", "web".into()),
-        (
-            "bind",
-            Value::Array(vec![
-                format!("{}:{}", model.listen.host, model.listen.port).into(),
-            ]),
-        ),
+        ("bind", Value::Array(vec![bind(model).into()])),
         ("default_backend", model.default.as_str().into()),
     ]);
     if model.xff {
@@ -78,6 +73,26 @@ fn text(model: &Model) -> String {
         top.insert("map".into(), tables(vec![map]));
     }
     top.to_string()
+}
+
+fn bind(model: &Model) -> Table {
+    let address = format!("{}:{}", model.listen.host, model.listen.port);
+    let mut bind = table([("address", address.into())]);
+    if let (true, Some(certificate), Some(key)) = (model.tls, &model.cert, &model.key) {
+        let files = table([
+            ("file", certificate.as_str().into()),
+            ("key", key.as_str().into()),
+        ]);
+        let tls = table([("certificate", files.into())]);
+        bind.insert("tls".into(), tls.into());
+    }
+    let spoken: &[&str] = match model.h2 {
+        true => &["h2", "http/1.1"],
+        false => &["http/1.1"],
+    };
+    let spoken = spoken.iter().map(|name| Value::from(*name)).collect();
+    bind.insert("protocols".into(), Value::Array(spoken));
+    bind
 }
 
 fn filters(model: &Model) -> Vec<Table> {
@@ -213,15 +228,18 @@ mod tests {
     }
 
     #[test]
-    fn what_weir_cannot_do_is_refused() {
+    fn a_model_with_tls_is_one_that_weir_accepts() {
         let mut model = CASES[0].model(8080, &(1..=3).collect::<Vec<u16>>());
-        model.tls = true;
+        (model.tls, model.h2) = (true, true);
         let folder = tempfile::tempdir().unwrap();
-        assert!(
-            write(&model, &folder.path().join("weir.toml"))
-                .unwrap_err()
-                .to_string()
-                .contains("TLS")
-        );
+        let file = folder.path().join("weir.toml");
+        let refused = write(&model, &file).unwrap_err().to_string();
+        assert!(refused.contains("`cert`"), "{refused}");
+        model.cert = Some("cert.pem".to_owned());
+        model.key = Some("key.pem".to_owned());
+        write(&model, &file).unwrap();
+        let config = weir::config::load(&file).unwrap_or_else(|errors| panic!("{errors}"));
+        let bind = &config.frontends[0].bind[0];
+        assert!(bind.tls.is_some() && bind.protocols().has_http2());
     }
 }

@@ -7,6 +7,8 @@ use std::{
 
 use weir_tests::{TestNamespace, Weir, component, repository};
 
+use crate::set_up::certificates_of;
+
 fn folders() -> Vec<PathBuf> {
     let entries = fs::read_dir(repository().join("examples")).expect("there are examples");
     let paths = entries.map(|entry| entry.expect("the folder stays readable").path());
@@ -41,7 +43,11 @@ async fn every_configuration_passes_weir_check_without_a_warning() {
                 None => config,
             };
             let config = config.replace(built_at, &built.display().to_string());
-            let outcome = Weir::builder().copy_of(&folder).check(&config).await;
+            let mut builder = Weir::builder().copy_of(&folder);
+            for (name, content) in certificates_of(&folder).await {
+                builder = builder.file(name, content);
+            }
+            let outcome = builder.check(&config).await;
             let said = format!("{}: {}{}", file.display(), outcome.stdout, outcome.stderr);
             assert!(outcome.status.success(), "{said}");
             assert!(!said.contains("warning"), "{said}");

@@ -15,3 +15,4 @@ mod static_dynamic;
 mod sticky_cookie;
 mod syslog_admin;
 mod three_apps;
+mod tls;

@@ -1,6 +1,6 @@
 //! An example on its way to being started.
 
-use std::{fmt::Display, fs};
+use std::{fmt::Display, fs, path::Path};
 
 use weir_tests::{Exited, Origin, Weir, WeirBuilder, repository};
 
@@ -68,6 +68,14 @@ impl Example {
         self
     }
 
+    /// Puts files beside the configuration.
+    pub fn beside(mut self, files: Vec<(String, Vec<u8>)>) -> Self {
+        for (name, content) in files {
+            self.builder = self.builder.file(name, content);
+        }
+        self
+    }
+
     pub async fn check(self) -> Exited {
         self.builder.check(&self.config).await
     }
@@ -75,6 +83,28 @@ impl Example {
     pub async fn start(self) -> Weir {
         self.builder.start(&self.config).await
     }
+}
+
+/// What the script `make-certificates` of an example makes; nothing if it has none.
+pub async fn certificates_of(example: &Path) -> Vec<(String, Vec<u8>)> {
+    let script = example.join("make-certificates");
+    if !script.exists() {
+        return Vec::new();
+    }
+    let made = tempfile::tempdir().expect("there is room for a few files");
+    let script = script.to_str().expect("the path is UTF-8");
+    let (well, said) = weir_tests::tls::run(script, &[], made.path()).await;
+    assert!(well, "{said}");
+    let entries = fs::read_dir(made.path()).expect("it was just made");
+    let paths = entries.map(|entry| entry.expect("it stays readable").path());
+    paths
+        .filter(|path| path.extension().is_some_and(|ending| ending == "pem"))
+        .map(|path| {
+            let name = path.file_name().expect("a file has a name");
+            let content = fs::read(&path).expect("it was just written");
+            (name.to_string_lossy().into_owned(), content)
+        })
+        .collect()
 }
 
 /// Servers of these names.
