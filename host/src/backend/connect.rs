@@ -17,6 +17,8 @@ pub enum ConnectError {
     Unreachable(#[source] io::Error),
     #[error("no secure connection to the server")]
     Handshake(#[source] HandshakeError),
+    #[error("the server does not speak HTTP/2")]
+    NotHttp2(#[source] h2::Error),
     /// Our own fault, such as no descriptor left: trying another server would not help.
     #[error("the proxy has no means left to connect")]
     Exhausted(#[source] io::Error),

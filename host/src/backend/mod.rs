@@ -3,6 +3,7 @@
 
 mod agent;
 mod connect;
+mod h2;
 mod health;
 mod pool;
 mod probe;
@@ -15,6 +16,7 @@ mod traffic;
 
 pub use agent::{AgentError, follow_agent};
 pub use connect::{ConnectError, connect};
+pub use h2::{StreamPool, StreamSlot};
 pub use health::{CheckEvent, Health, Transition, watch};
 pub use pool::{Pool, PoolKey};
 pub use probe::{CheckFailure, Passed};

@@ -21,7 +21,7 @@ use super::{
     traffic::Traffic,
 };
 use crate::{
-    config::{Backups, Observe},
+    config::{Backups, Observe, ServerHttp2, ServerProtocol},
     model::{BackendName, ServerName},
     net::{Origin, Stream, TlsConnector},
 };
@@ -68,6 +68,8 @@ pub struct Server {
     /// Its sessions may have to be ended from outside.
     pub holds_sessions: bool,
     pub persistence_key: String,
+    pub protocol: ServerProtocol,
+    pub http2: Arc<ServerHttp2>,
     /// Where connections to it begin.
     pub origin: Arc<Origin>,
     /// How it is made sure of; `None`: in clear text.
@@ -418,6 +420,30 @@ impl Place {
     }
 }
 
+/// A connection that many exchanges share, as long as it is kept; see [`Place::hold`].
+#[derive(Debug)]
+pub(super) struct HeldConnection {
+    server: Arc<ServerState>,
+    session: Option<SessionId>,
+}
+
+impl HeldConnection {
+    pub(super) fn new(server: &Arc<ServerState>, connection: &Stream) -> Self {
+        Self {
+            session: server.sessions.add(connection),
+            server: Arc::clone(server),
+        }
+    }
+}
+
+impl Drop for HeldConnection {
+    fn drop(&mut self) {
+        if let Some(session) = self.session {
+            self.server.sessions.remove(session);
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(session) = self.session {
@@ -524,6 +550,8 @@ mod tests {
             backup: *backup,
             observe: None,
             holds_sessions: false,
+            protocol: ServerProtocol::Http1,
+            http2: Arc::default(),
             persistence_key: "s".to_owned(),
             origin: Arc::new(Origin::default()),
             tls: None,

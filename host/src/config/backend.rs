@@ -6,13 +6,14 @@ use std::{
 };
 
 use super::{
-    Address, Backend, Check, PluginSource, Pool, Redispatch, Server, ServerCertificates, ServerTls,
-    address,
+    Address, Alpn, Backend, Check, PluginSource, Pool, Redispatch, Server, ServerCertificates,
+    ServerProtocol, ServerTls, address,
     check::read_check,
     conduct::{
         Conduct, check_conduct, check_observe, read_backups, read_conduct, read_own_conduct,
     },
     error_page::read_error_pages,
+    http2::{read_server_http2, read_server_protocol},
     name::{Unique, read_name},
     plugin_use::{Surroundings, plugin_use, read_balancer, read_persistence},
     process::server_timeouts,
@@ -72,7 +73,10 @@ fn read_backend(
     let reach = read_reach(&mut fields, &Reach::default(), resolvers);
     let conduct = read_conduct(&mut fields, &Conduct::default());
     let backups = read_backups(&mut fields);
+    let http2 = read_server_http2(&mut fields);
+    let protocol = read_server_protocol(&mut fields, ServerProtocol::Http1);
     let usual = Usual {
+        protocol,
         check: check.as_ref(),
         tls: tls.as_ref(),
         reach: &reach,
@@ -104,6 +108,7 @@ fn read_backend(
         retries: retries.unwrap_or(3),
         redispatch: redispatch.unwrap_or(Redispatch::Never),
         pool,
+        http2,
         error_pages,
         max_queue: max_queue.unwrap_or(10_000),
     })
@@ -172,6 +177,7 @@ enum Key {
 
 /// What holds for servers that say nothing else.
 struct Usual<'a> {
+    protocol: ServerProtocol,
     check: Option<&'a Check>,
     tls: Option<&'a ServerTls>,
     reach: &'a Reach,
@@ -214,6 +220,7 @@ fn read_server(
         .require("address", "\"127.0.0.1:5001\"")
         .and_then(|node| read_address(&node));
     let reach = read_reach(&mut fields, usual.reach, usual.resolvers);
+    let protocol = read_server_protocol(&mut fields, usual.protocol);
     let slots = read_slots(&mut fields, &reach, address.as_ref());
     let conduct = read_own_conduct(&mut fields, usual.conduct);
     let id = read_id(&mut fields, slots, taken);
@@ -259,6 +266,12 @@ fn read_server(
         Some(node) => read_server_tls(&node, usual.tls, usual.around),
         None => usual.tls.cloned(),
     };
+    let tls = tls.map(|mut tls| {
+        if protocol == ServerProtocol::Http2 && tls.alpn.is_empty() {
+            tls.alpn = vec![Alpn::H2];
+        }
+        tls
+    });
     if let Some(tls) = &tls
         && matches!(address, Some(Address::Unix(_)))
         && tls.sni.is_none()
@@ -300,6 +313,7 @@ fn read_server(
                 ..reach.clone()
             },
             conduct: conduct.clone(),
+            protocol,
             id: id + position,
             weight: weight.unwrap_or(1),
             max_connections,

@@ -1,5 +1,7 @@
 //! Which versions of HTTP a listener speaks, and what a client may make of HTTP/2.
 
+use std::time::Duration;
+
 use super::{read::Fields, value::Node};
 
 /// What clients may speak at a listener.
@@ -78,10 +80,6 @@ pub(super) fn read_http2(parent: &mut Fields<'_>) -> Http2Limits {
     let Some(mut fields) = parent.table("http2", "[frontend.http2]") else {
         return base;
     };
-    let window = |node: Node<'_>| {
-        node.size(16 << 10..=1 << 30)
-            .and_then(|size| u32::try_from(size).ok())
-    };
     let limits = Http2Limits {
         max_streams: fields
             .get("max_streams")
@@ -89,15 +87,12 @@ pub(super) fn read_http2(parent: &mut Fields<'_>) -> Http2Limits {
             .unwrap_or(base.max_streams),
         stream_window: fields
             .get("stream_window")
-            .and_then(window)
+            .and_then(|node| window(&node, 16 << 10))
             .unwrap_or(base.stream_window),
         connection_window: fields
             .get("connection_window")
-            .and_then(|node| {
-                // The protocol starts every connection with this much and cannot take any back.
-                node.size(64 << 10..=1 << 30)
-                    .and_then(|size| u32::try_from(size).ok())
-            })
+            // The protocol starts every connection with this much and cannot take any back.
+            .and_then(|node| window(&node, 64 << 10))
             .unwrap_or(base.connection_window),
         pending_resets: fields
             .get("pending_resets")
@@ -121,4 +116,93 @@ pub(super) fn read_http2(parent: &mut Fields<'_>) -> Http2Limits {
         "write it at the address: `bind = [{ address = \"*:80\", protocols = [\"h2\"] }]`",
     )]);
     limits
+}
+
+/// What servers are spoken to in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerProtocol {
+    Http1,
+    Http2,
+}
+
+/// How the proxy uses connections of HTTP/2 to servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerHttp2 {
+    /// Requests that run at a time on a connection; the server may allow fewer.
+    pub max_streams: usize,
+    /// Bytes of an answer that may be on their way to the proxy unasked, per stream and over all.
+    pub stream_window: u32,
+    pub connection_window: u32,
+    /// Of a connection that has requests to answer.
+    pub ping_interval: Duration,
+    pub ping_timeout: Duration,
+    /// Of an answer, as the protocol counts it.
+    pub header_list: u32,
+}
+
+impl Default for ServerHttp2 {
+    fn default() -> Self {
+        Self {
+            max_streams: 100,
+            stream_window: 64 << 10,
+            connection_window: 1 << 20,
+            ping_interval: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(10),
+            header_list: 64 << 10,
+        }
+    }
+}
+
+/// Reads `protocol` of a backend or a server; what it does not say is as in `base`.
+pub(super) fn read_server_protocol(
+    parent: &mut Fields<'_>,
+    base: ServerProtocol,
+) -> ServerProtocol {
+    let choices = [
+        ("h2", ServerProtocol::Http2),
+        ("http/1.1", ServerProtocol::Http1),
+    ];
+    let node = parent.get("protocol");
+    node.and_then(|node| node.choice(&choices)).unwrap_or(base)
+}
+
+/// Reads `[backend.http2]`.
+pub(super) fn read_server_http2(parent: &mut Fields<'_>) -> ServerHttp2 {
+    let base = ServerHttp2::default();
+    let Some(mut fields) = parent.table("http2", "[backend.http2]") else {
+        return base;
+    };
+    let settings = ServerHttp2 {
+        max_streams: fields
+            .get("max_streams")
+            .and_then(|node| node.index(1..=100_000))
+            .unwrap_or(base.max_streams),
+        stream_window: fields
+            .get("stream_window")
+            .and_then(|node| window(&node, 16 << 10))
+            .unwrap_or(base.stream_window),
+        connection_window: fields
+            .get("connection_window")
+            .and_then(|node| window(&node, 64 << 10))
+            .unwrap_or(base.connection_window),
+        ping_interval: fields
+            .get("ping_interval")
+            .and_then(|node| node.duration())
+            .unwrap_or(base.ping_interval),
+        ping_timeout: fields
+            .get("ping_timeout")
+            .and_then(|node| node.duration())
+            .unwrap_or(base.ping_timeout),
+        header_list: fields
+            .get("header_list")
+            .and_then(|node| window(&node, 1 << 10))
+            .unwrap_or(base.header_list),
+    };
+    fields.finish(&[]);
+    settings
+}
+
+fn window(node: &Node<'_>, least: u64) -> Option<u32> {
+    node.size(least..=1 << 30)
+        .and_then(|size| u32::try_from(size).ok())
 }

@@ -49,7 +49,7 @@ pub use check::{Endpoint, HttpCheck};
 pub use check_steps::Step;
 pub use conduct::{AdminState, Agent, Backups, Conduct, Consequence, Layer, Observe, Tracked};
 pub use error::{ConfigError, ConfigErrors, Place};
-pub use http2::{Http2Limits, Protocols};
+pub use http2::{Http2Limits, Protocols, ServerHttp2, ServerProtocol};
 pub use load::{load, parse};
 pub use reach::{Reach, Resolver, Slot, Source};
 pub use tls::{
@@ -314,6 +314,7 @@ pub struct Backend {
     /// When a retry may go to another server.
     pub redispatch: Redispatch,
     pub pool: Pool,
+    pub http2: ServerHttp2,
     pub error_pages: ErrorPages,
     /// Exchanges that may wait for a free place on a server, over the whole backend.
     pub max_queue: usize,
@@ -351,6 +352,7 @@ pub struct Server {
     pub address: Address,
     pub reach: Reach,
     pub conduct: Conduct,
+    pub protocol: ServerProtocol,
     /// Stable identity for consistent hashing: `id`, else the position from 1.
     pub id: u32,
     /// 0 to 256; 0 gets no new clients but serves those who are bound to it.

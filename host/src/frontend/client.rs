@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
@@ -14,8 +15,9 @@ use super::{
     download::{Download, DownloadError},
     exchange::Next,
     facts::Ends,
+    h2::{self, SocketPipe, StreamPipe},
     side::{ClientSide, Unwatched, WholeAnswer},
-    transfer::{WaitsFor, grow},
+    transfer::{WaitsFor, grow, read_more},
     tunnel::{Tunnelled, tunnel},
     upload::{Upload, UploadError},
     worker::{IdleTicket, Worker},
@@ -24,7 +26,7 @@ use crate::{
     http::{
         bad::BadRequest,
         body::{BadBody, BodyEvent, BodyReader},
-        h2::PREFACE,
+        h2::{PREFACE, Piece},
         request::{RequestHead, read_request},
         response::ResponseHead,
         scan::{HeadLimits, Progress, Read},
@@ -309,6 +311,37 @@ impl ClientSide for Client {
         upload.poll(cx, stream, buffer, buffers, server, waits_for)
     }
 
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut BodyReader,
+        buffers: &BufferPool,
+    ) -> Poll<Result<Piece, UploadError>> {
+        loop {
+            if body.is_done() {
+                let trailers = body.trailers().cloned().map(Box::new);
+                return Poll::Ready(Ok(Piece::End(trailers)));
+            }
+            if let Some(buffer) = self.buffer.as_mut().filter(|buffer| !buffer.is_empty()) {
+                match body.next(buffer.filled()).map_err(UploadError::Bad)? {
+                    BodyEvent::Data(data) => {
+                        let end = data.end;
+                        let bytes = Bytes::copy_from_slice(buffer.slice(data));
+                        buffer.consume(end);
+                        return Poll::Ready(Ok(Piece::Data(bytes)));
+                    }
+                    BodyEvent::NeedMore => buffer.clear(),
+                    BodyEvent::End(used) => buffer.consume(used),
+                }
+                continue;
+            }
+            let read = read_more(cx, &mut self.stream, &mut self.buffer, buffers);
+            if !matches!(ready!(read), Ok(1..)) {
+                return Poll::Ready(Err(UploadError::ClientGone));
+            }
+        }
+    }
+
     fn skip_body(&mut self, body: &mut BodyReader) -> bool {
         while !body.is_done() {
             let Some(buffer) = &mut self.buffer else {
@@ -376,6 +409,19 @@ impl ClientSide for Client {
         download.poll(cx, server, buffer, buffers, &mut self.stream, waits_for)
     }
 
+    fn poll_deliver(
+        &mut self,
+        cx: &mut Context<'_>,
+        download: &mut Download,
+        piece: &mut Option<Piece>,
+    ) -> Poll<Result<(), DownloadError>> {
+        download.poll_deliver(cx, &mut self.stream, piece)
+    }
+
+    fn poll_abandoned(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
     async fn tunnel(
         &mut self,
         (server, from_server): (&mut Stream, Option<Buffer>),
@@ -393,6 +439,20 @@ impl ClientSide for Client {
             limit,
         )
         .await
+    }
+
+    async fn tunnel_stream(
+        &mut self,
+        mut server: StreamPipe<'_>,
+        buffers: &BufferPool,
+        limit: Duration,
+    ) -> Tunnelled {
+        let mut client = SocketPipe {
+            stream: &mut self.stream,
+            buffer: self.buffer.take(),
+            buffers,
+        };
+        h2::tunnel(&mut client, &mut server, &mut self.deadline, limit).await
     }
 
     /// A client that has more on its way would see a reset, perhaps before it saw the answer; what has

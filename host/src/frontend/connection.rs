@@ -143,10 +143,13 @@ async fn look_at_start(client: &mut Client, generation: &LocalGeneration) -> Spo
     let only_http2 = !protocols.has_http1() || agreed == Some(Alpn::H2);
     let timeouts = &generation.shared.frontends[listener.frontend].timeouts;
     client.deadline.set(client.accepted, timeouts.http_request);
+    // Over TLS it was agreed on before, and what was agreed on is what counts.
+    let agreed = client.ends.tls.as_ref().map(|tls| tls.alpn());
     match client.begins_with_preface().await {
-        Ok(true) => Spoken::Http2,
+        Ok(true) if agreed.is_none_or(|agreed| agreed == Some(Alpn::H2)) => Spoken::Http2,
+        Ok(false) if agreed == Some(Some(Alpn::H2)) => Spoken::NotHttp2,
         Ok(false) if only_http2 => Spoken::NotHttp2,
-        Ok(false) | Err(_) => Spoken::Http1,
+        Ok(_) | Err(_) => Spoken::Http1,
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     error::ExchangeError,
     reach::Reached,
     side::{ClientSide, Watch},
+    talk::Beginning,
     transfer::{WaitsFor, read_more},
     upload::{Upload, UploadError},
     worker::Worker,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// Interim answers to one request. Nobody needs more than a few, and each starts the wait anew.
-const INTERIM: u32 = 32;
+pub const INTERIM: u32 = 32;
 
 /// One request and its answer, on one connection.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub struct Limits {
 pub enum AskError {
     /// A kept connection turned out to be closed before anything came back on it.
     Closed,
+    /// The server said that it did not look at the request, or it could not even be sent.
+    Unprocessed,
     Failed(ExchangeError),
 }
 
@@ -85,14 +88,13 @@ pub enum RelayFailure {
 }
 
 impl<'a> Conversation<'a> {
-    pub fn new(
-        worker: &'a Worker,
-        reached: Reached,
-        server: ServerName,
-        upload: Upload,
-        limits: Limits,
-        since: Instant,
-    ) -> Self {
+    pub fn new(beginning: Beginning<'a>, reached: Reached, upload: Upload) -> Self {
+        let Beginning {
+            worker,
+            server,
+            limits,
+            since,
+        } = beginning;
         Self {
             worker,
             reached,

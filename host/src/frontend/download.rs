@@ -2,13 +2,15 @@
 
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
+
 use super::transfer::{WaitsFor, read_more};
 use crate::{
     http::{
         body::{BadBody, BodyEvent, BodyReader},
         chunk::{write_chunk, write_last_chunk},
         framing::Framing,
-        h2::Last,
+        h2::{Last, Piece},
     },
     net::{Buffer, BufferPool, Stream},
 };
@@ -77,6 +79,52 @@ impl Download {
 
     pub fn is_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Sends what is there already, and then a piece, which is taken away. Ready means that all was sent.
+    pub fn poll_deliver(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Stream,
+        piece: &mut Option<Piece>,
+    ) -> Poll<Result<(), DownloadError>> {
+        if let Some(Piece::Data(data)) = piece
+            && (self.chunked || !self.out.is_empty())
+        {
+            match self.chunked {
+                true => write_chunk(&mut self.out, data),
+                false => self.out.extend_from_slice(data),
+            }
+            *piece = None;
+        }
+        if let Some(Piece::End(trailers)) = piece {
+            if self.chunked {
+                write_last_chunk(&mut self.out, trailers.as_deref());
+            }
+            self.ended = true;
+            *piece = None;
+        }
+        loop {
+            let bytes = match piece {
+                _ if self.sent < self.out.len() => &self.out[self.sent..],
+                Some(Piece::Data(data)) if !data.is_empty() => data,
+                _ => break,
+            };
+            let n = match ready!(client.poll_write(cx, bytes)) {
+                Ok(n) if n > 0 => n,
+                Ok(_) | Err(_) => return Poll::Ready(Err(DownloadError::ClientGone)),
+            };
+            self.bytes += n as u64;
+            match piece {
+                _ if self.sent < self.out.len() => self.sent += n,
+                Some(Piece::Data(data)) => data.advance(n),
+                Some(Piece::End(_)) | None => {}
+            }
+        }
+        self.out.clear();
+        self.sent = 0;
+        *piece = None;
+        Poll::Ready(Ok(()))
     }
 
     /// Moves as much as can be moved. Pending says whom it waits for; the task is woken then.

@@ -58,6 +58,8 @@ pub enum ExchangeError {
     TooManyInterim { server: ServerName, most: u32 },
     #[error("server {server} switched protocols though nobody asked it to")]
     UnaskedUpgrade { server: ServerName },
+    #[error("server {server} does not take upgrades over HTTP/2")]
+    NoUpgrade { server: ServerName },
     #[error("server {server} stopped in the middle of its answer")]
     AnswerTruncated { server: ServerName },
     #[error("server {server} stopped sending its answer for {limit:?}")]
@@ -87,7 +89,8 @@ impl ExchangeError {
             Self::ServerClosed { .. }
             | Self::BadResponse { .. }
             | Self::TooManyInterim { .. }
-            | Self::UnaskedUpgrade { .. } => Some(502),
+            | Self::UnaskedUpgrade { .. }
+            | Self::NoUpgrade { .. } => Some(502),
             Self::ServerTimedOut { .. } => Some(504),
             Self::ClientGone
             | Self::ClientTimedOut { .. }
@@ -118,6 +121,7 @@ impl ExchangeError {
             | Self::BadResponse { .. }
             | Self::TooManyInterim { .. }
             | Self::UnaskedUpgrade { .. }
+            | Self::NoUpgrade { .. }
             | Self::AnswerTruncated { .. }
             | Self::AnswerTimedOut { .. }
             | Self::BadAnswerBody { .. } => Fault::Server,
@@ -133,6 +137,7 @@ impl ExchangeError {
             | Self::BadResponse { .. }
             | Self::TooManyInterim { .. }
             | Self::UnaskedUpgrade { .. }
+            | Self::NoUpgrade { .. }
             | Self::AnswerTruncated { .. }
             | Self::BadAnswerBody { .. } => Outcome::ServerError,
             Self::BadRequest(_)
@@ -166,14 +171,16 @@ impl ExchangeError {
                 ConnectError::TimedOut { .. } => b"sC",
                 ConnectError::Refused(_)
                 | ConnectError::Unreachable(_)
-                | ConnectError::Handshake(_) => b"SC",
+                | ConnectError::Handshake(_)
+                | ConnectError::NotHttp2(_) => b"SC",
                 ConnectError::Exhausted(_) => b"RC",
             },
             Self::ServerClosed { .. } => b"SH",
             Self::ServerTimedOut { .. } => b"sH",
             Self::BadResponse { .. }
             | Self::TooManyInterim { .. }
-            | Self::UnaskedUpgrade { .. } => b"PH",
+            | Self::UnaskedUpgrade { .. }
+            | Self::NoUpgrade { .. } => b"PH",
             Self::AnswerTruncated { .. } => b"SD",
             Self::AnswerTimedOut { .. } => b"sD",
             Self::BadAnswerBody { .. } => b"PD",

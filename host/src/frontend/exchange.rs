@@ -4,6 +4,7 @@
 
 use std::{future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll};
 
+use http::uri::Scheme;
 use smallvec::SmallVec;
 
 use super::{
@@ -14,10 +15,12 @@ use super::{
     error::ExchangeError,
     facts::{Facts, Vars},
     generation::{Backend, Frontend, Generation, LocalBackend, LocalGeneration},
+    h2::StreamTalk,
     policy::{self, Failed, LocalPlugin},
     reach::Freshness,
     record::Record,
     side::{ClientSide, Watch, WholeAnswer},
+    talk::{Beginning, Link, Talk, Unsent},
     upload::Upload,
     worker::{RequestId, Worker},
 };
@@ -26,6 +29,7 @@ use crate::{
     http::{
         body::BodyReader,
         framing::{Framing, Version},
+        h2::write_request,
         request::RequestHead,
         response::{Asked, ResponseHead},
         write::{ConnectionField, ExpectField, RequestWrite},
@@ -154,10 +158,10 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
 
         let bound = self.ask_persistence(frontend, backend, local).await;
         let mut talk = self.converse(frontend, backend, local, bound, body).await?;
-        self.record.answered(talk.head.status());
+        self.record.answered(talk.head().status());
         self.ask_response_filters(&generation, frontend, backend, local, bound, &mut talk)
             .await?;
-        let tunnel = talk.head.status() == 101;
+        let tunnel = talk.head().status() == 101;
         if !tunnel && (policy::wants_outcomes(local) || !talk.is_long()) {
             return self.relay(frontend, backend, Some(local), talk).await;
         }
@@ -300,61 +304,122 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         local: &LocalBackend,
         bound: Option<usize>,
         body: BodyReader,
-    ) -> Result<Conversation<'a>, ExchangeError> {
+    ) -> Result<Talk<'a>, ExchangeError> {
         let asked = Asked::by(self.head.method());
         let version = self.head.version();
-        let mut upload = self.start_upload(frontend, body);
+        let mut unsent = Unsent::Body(body);
+        let mut refusals = 0;
         let mut wanted = bound;
         let mut freshness = Freshness::Any;
         loop {
             let mut watch = self.client.watch();
             let reached = self.reach(frontend, backend, local, wanted, freshness);
             let reached = unless_gone(&mut watch, reached).await?;
-            let server = reached.server;
+            let server = reached.server();
             let name = backend.servers[server].name.clone();
             let limits = Limits {
                 client: frontend.timeouts.client,
                 server: backend.timeouts.server,
                 head: frontend.head_limits,
             };
-            let mut talk = Conversation::new(
-                self.worker,
-                reached,
-                name.clone(),
-                upload,
+            let beginning = Beginning {
+                worker: self.worker,
+                server: name.clone(),
                 limits,
-                self.record.last_seen(),
-            );
+                since: self.record.last_seen(),
+            };
+            let mut talk = self.begin_talk(frontend, backend, beginning, reached, unsent)?;
             let error = match talk.ask(self.client, asked, version).await {
                 Ok(()) => {
-                    let status = talk.head.status();
+                    let status = talk.head().status();
                     backend.servers[server].saw(Seen::Answer { status });
-                    if talk.head.status() != 101 || self.wants_upgrade() {
+                    if status != 101 || self.wants_upgrade() {
                         return Ok(talk);
                     }
                     ExchangeError::UnaskedUpgrade { server: name }
                 }
                 Err(AskError::Failed(error)) => error,
-                Err(AskError::Closed) if self.may_repeat() && talk.upload.is_repeatable() => {
-                    upload = talk.into_unsent_upload();
+                Err(AskError::Closed) if self.may_repeat() && talk.is_repeatable() => {
+                    unsent = talk.into_unsent();
                     wanted = Some(server);
                     freshness = Freshness::New;
                     continue;
                 }
-                Err(AskError::Closed) => ExchangeError::ServerClosed { server: name },
+                // What the server did not look at does no harm a second time, whatever it is.
+                Err(AskError::Unprocessed)
+                    if talk.is_repeatable() && refusals < backend.retries =>
+                {
+                    unsent = talk.into_unsent();
+                    wanted = Some(server);
+                    refusals += 1;
+                    backend.server_metrics[server].retried();
+                    continue;
+                }
+                Err(AskError::Closed | AskError::Unprocessed) => {
+                    ExchangeError::ServerClosed { server: name }
+                }
             };
             if error.fault() == Fault::Server {
                 backend.servers[server].saw(Seen::BadAnswer);
             }
             backend.server_metrics[server].failed();
-            talk.end();
+            talk.end(self.worker, &backend.pool, self.record.last_seen(), false);
             self.observe(frontend, backend, local, server, error.outcome());
             return Err(error);
         }
     }
 
+    /// Gets the request ready for the server that was reached.
+    fn begin_talk(
+        &mut self,
+        frontend: &Frontend,
+        backend: &Backend,
+        beginning: Beginning<'a>,
+        link: Link,
+        unsent: Unsent,
+    ) -> Result<Talk<'a>, ExchangeError> {
+        match link {
+            Link::Http1(reached) => {
+                let upload = match unsent {
+                    Unsent::Written(upload) => upload,
+                    Unsent::Body(body) => self.start_upload(frontend, body),
+                };
+                let talk = Conversation::new(beginning, reached, upload);
+                Ok(Talk::Http1(talk))
+            }
+            Link::Http2(reached) => {
+                let body = match unsent {
+                    Unsent::Written(upload) => upload.into_body(),
+                    Unsent::Body(body) => body,
+                };
+                let server = &backend.servers[reached.server];
+                let authority = server.address.to_string();
+                let scheme = match &server.tls {
+                    Some(_) => Scheme::HTTPS,
+                    None => Scheme::HTTP,
+                };
+                let written = self.with_request_write(frontend, |head, how| {
+                    write_request(head, how, scheme, &authority)
+                });
+                let request = written.map_err(ExchangeError::BadRequest)?;
+                let talk = StreamTalk::new(beginning, reached, request, body);
+                Ok(Talk::Http2(Box::new(talk)))
+            }
+        }
+    }
+
     fn start_upload(&mut self, frontend: &Frontend, body: BodyReader) -> Upload {
         let mut out = self.worker.buffers.scratch();
+        self.with_request_write(frontend, |head, how| head.write(&mut out, how));
+        Upload::new(out, self.head.framing(), body)
+    }
+
+    /// What servers are told besides what the client has said.
+    fn with_request_write<T>(
+        &self,
+        frontend: &Frontend,
+        write: impl FnOnce(&RequestHead, &RequestWrite<'_>) -> T,
+    ) -> T {
         let id;
         let mut extra: SmallVec<[(&str, &[u8]); 2]> = SmallVec::new();
         if let Some(forwarded_for) = &frontend.forwarded_for
@@ -377,8 +442,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             expect: ExpectField::Forward,
             extra: &extra,
         };
-        self.head.write(&mut out, &how);
-        Upload::new(out, self.head.framing(), body)
+        write(&self.head, &how)
     }
 
     /// Whether the client asks to leave HTTP/1. Leaving for HTTP/2 in clear text is not offered: whatever is
@@ -425,13 +489,13 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         backend: &Backend,
         local: &LocalBackend,
         bound: Option<usize>,
-        talk: &mut Conversation<'_>,
+        talk: &mut Talk<'_>,
     ) -> Result<(), ExchangeError> {
-        let server = talk.reached.server;
+        let server = talk.server();
         if let Some(plugin) = &local.persistence
             && (bound != Some(server) || plugin.always_assigned())
         {
-            let facts = self.facts(frontend, Some(backend), Some(&talk.head));
+            let facts = self.facts(frontend, Some(backend), Some(talk.head()));
             let assigned = &backend.servers[server];
             let edits = match plugin.offload() {
                 None => policy::assigned(plugin, assigned, &facts),
@@ -441,14 +505,14 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 }
             };
             self.record.assigned(&edits);
-            edits::apply_response(&mut talk.head, &mut self.vars, &edits);
+            edits::apply_response(talk.head_mut(), &mut self.vars, &edits);
         }
         let plugins = &generation.frontends[self.frontend].filters;
         for (filter, plugin) in frontend.filters.iter().zip(plugins) {
             if !plugin.has_hook(Hook::OnResponse) {
                 continue;
             }
-            let facts = self.facts(frontend, Some(backend), Some(&talk.head));
+            let facts = self.facts(frontend, Some(backend), Some(talk.head()));
             let edits = match plugin.offload() {
                 None => policy::on_response(plugin, &facts),
                 Some(offload) => {
@@ -456,14 +520,14 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 }
             };
             match edits {
-                Ok(edits) => edits::apply_response(&mut talk.head, &mut self.vars, &edits),
+                Ok(edits) => edits::apply_response(talk.head_mut(), &mut self.vars, &edits),
                 Err(Failed) if filter.denies_when_failed() => {
                     return Err(ExchangeError::FilterFailed);
                 }
                 Err(Failed) => {}
             }
         }
-        edits::apply_response(&mut talk.head, &mut self.vars, &self.response_edits);
+        edits::apply_response(talk.head_mut(), &mut self.vars, &self.response_edits);
         Ok(())
     }
 
@@ -474,32 +538,21 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         frontend: &Frontend,
         backend: &Backend,
         local: Option<&LocalBackend>,
-        mut talk: Conversation<'a>,
+        mut talk: Talk<'a>,
     ) -> Result<Next, ExchangeError> {
-        let framing = talk.head.framing_for(self.head.version());
+        let framing = talk.head().framing_for(self.head.version());
         let keep = talk.is_sent() && framing != Framing::UntilClose && self.may_keep_client();
         let relayed = talk
             .relay(self.client, framing, self.connection_field(keep))
             .await;
-        self.record.sent(relayed.bytes, talk.upload.bytes);
+        self.record.sent(relayed.bytes, talk.uploaded());
 
-        let status = talk.head.status();
-        let server = talk.reached.server;
-        let name = talk.server.clone();
-        let reusable = relayed.failed.is_none() && talk.is_reusable();
+        let status = talk.head().status();
+        let server = talk.server();
+        let name = talk.name().clone();
         let sent = talk.is_sent();
-        let reached = talk.end();
-        if reusable {
-            let pool = &backend.pool;
-            self.worker.pool.give(
-                reached.key,
-                reached.stream,
-                pool.max_idle,
-                self.record.last_seen(),
-                pool.idle_timeout,
-            );
-        }
-        drop(reached.place);
+        let whole = relayed.failed.is_none();
+        talk.end(self.worker, &backend.pool, self.record.last_seen(), whole);
         backend.metrics.answered(status);
         backend.server_metrics[server].answered(status);
         let outcome = match &relayed.failed {
@@ -542,25 +595,19 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     }
 
     /// Sends the 101 and relays whatever is spoken from then on.
-    async fn switch_protocols(&mut self, backend: &Backend, talk: Conversation<'a>) -> Next {
-        let mut talk = talk;
+    async fn switch_protocols(&mut self, backend: &Backend, mut talk: Talk<'a>) -> Next {
         let head = talk
             .relay(self.client, Framing::None, ConnectionField::Upgrade)
             .await;
         let mut bytes = head.bytes;
         if head.failed.is_none() {
-            let from_server = talk.buffer.take();
-            let done = self.client.tunnel(
-                (&mut talk.reached.stream, from_server),
-                &self.worker.buffers,
-                backend.timeouts.tunnel,
-            );
-            let done = done.await;
+            let limit = backend.timeouts.tunnel;
+            let done = talk.tunnel(self.client, self.worker, limit).await;
             bytes += done.to_client;
             self.record.tunnelled(done.end);
         }
-        self.record.sent(bytes, talk.upload.bytes);
-        talk.end();
+        self.record.sent(bytes, talk.uploaded());
+        talk.end(self.worker, &backend.pool, self.record.last_seen(), false);
         Next::Close
     }
 

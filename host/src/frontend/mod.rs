@@ -21,6 +21,7 @@ mod record;
 mod secure;
 mod side;
 mod staged;
+mod talk;
 mod transfer;
 mod tunnel;
 mod upload;

@@ -13,10 +13,11 @@ use super::{
     generation::{Backend, Frontend, LocalBackend},
     policy::{self, Failed, Pick},
     side::ClientSide,
+    talk::Link,
 };
 use crate::{
-    backend::{ConnectError, Place, PoolKey, QueueError, Seen, connect},
-    config::Redispatch,
+    backend::{ConnectError, Place, PoolKey, QueueError, Seen, Server, StreamSlot, connect},
+    config::{Redispatch, ServerProtocol},
     model::Outcome,
     net::{Stream, TlsConnector},
 };
@@ -26,10 +27,10 @@ const TURN_AROUND: Duration = Duration::from_secs(1);
 
 /// A server that is ready to be sent the request.
 #[derive(Debug)]
-pub struct Reached {
+pub struct Reached<S = Stream> {
     /// Position in the backend's servers.
     pub server: usize,
-    pub stream: Stream,
+    pub stream: S,
     pub place: Place,
     pub key: PoolKey,
     /// The connection has served others before, so it may be closed already.
@@ -64,7 +65,7 @@ impl<C: ClientSide> Exchange<'_, C> {
         local: &LocalBackend,
         mut bound: Option<usize>,
         freshness: Freshness,
-    ) -> Result<Reached, ExchangeError> {
+    ) -> Result<Link, ExchangeError> {
         let mut tried = Tried::new();
         let mut retries = 0;
         loop {
@@ -72,19 +73,15 @@ impl<C: ClientSide> Exchange<'_, C> {
             self.record.placed(server, &place, retries);
             backend.server_metrics[server].session();
             let error = match self.connection(backend, server, freshness).await {
-                Ok((stream, key, reused)) => {
-                    self.record.connected(reused);
-                    if backend.servers[server].holds_sessions {
-                        place.hold(&stream);
+                Ok(connection) => {
+                    self.record.connected(connection.reused());
+                    if backend.servers[server].holds_sessions
+                        && let Connection::Http1(stream, ..) = &connection
+                    {
+                        place.hold(stream);
                     }
                     backend.servers[server].saw(Seen::Connected);
-                    return Ok(Reached {
-                        server,
-                        stream,
-                        place,
-                        key,
-                        reused,
-                    });
+                    return Ok(connection.into_link(server, place));
                 }
                 Err(error) => error,
             };
@@ -242,7 +239,7 @@ impl<C: ClientSide> Exchange<'_, C> {
         backend: &Backend,
         server: usize,
         freshness: Freshness,
-    ) -> Result<(Stream, PoolKey, bool), ConnectError> {
+    ) -> Result<Connection, ConnectError> {
         let server = &backend.servers[server];
         let port = match server.is_at_clients_port() {
             true => self.client.ends().listener_port(),
@@ -254,22 +251,70 @@ impl<C: ClientSide> Exchange<'_, C> {
             port,
             tls.map_or(0, TlsConnector::number),
         );
+        let limit = backend.timeouts.connect;
+        if server.protocol == ServerProtocol::Http2 {
+            let idle = backend.pool.idle_timeout;
+            let stream = self.worker.streams.stream(key, server, port, limit, idle);
+            // Boxed, so that exchanges with servers of HTTP/1 need not have room for it.
+            let connected = Box::pin(stream).await;
+            warn_of_handshake(backend, server, connected.as_ref().err());
+            let (stream, reused) = connected?;
+            return Ok(Connection::Http2(stream, key, reused));
+        }
         if freshness == Freshness::Any {
             while let Some(stream) = self.worker.pool.take(key) {
                 // What may not be sent a second time is worth a system call to be sure of the connection.
                 let again = self.may_repeat() && self.is_bodiless();
                 if again || stream.is_quiet() {
-                    return Ok((stream, key, true));
+                    return Ok(Connection::Http1(stream, key, true));
                 }
             }
         }
-        let connected = connect(server, port, backend.timeouts.connect).await;
-        if let (Err(ConnectError::Handshake(error)), Some(tls)) = (&connected, tls)
-            && tls.begins_to_fail()
-        {
-            // Once until it works again; which exchanges it has cost is in the access log.
-            warn!(backend = %backend.name, server = %server.name, "{}", error.reason());
+        let connected = connect(server, port, limit).await;
+        warn_of_handshake(backend, server, connected.as_ref().err());
+        Ok(Connection::Http1(connected?, key, false))
+    }
+}
+
+/// Says once that connections to a server cannot be secured, until they can again; which exchanges it has cost
+/// is in the access log.
+fn warn_of_handshake(backend: &Backend, server: &Server, error: Option<&ConnectError>) {
+    if let (Some(ConnectError::Handshake(error)), Some(tls)) = (error, &server.tls)
+        && tls.begins_to_fail()
+    {
+        warn!(backend = %backend.name, server = %server.name, "{}", error.reason());
+    }
+}
+
+/// What leads to a server, and whether it has served others before.
+enum Connection {
+    Http1(Stream, PoolKey, bool),
+    Http2(StreamSlot, PoolKey, bool),
+}
+
+impl Connection {
+    fn reused(&self) -> bool {
+        match self {
+            Self::Http1(.., reused) | Self::Http2(.., reused) => *reused,
         }
-        Ok((connected?, key, false))
+    }
+
+    fn into_link(self, server: usize, place: Place) -> Link {
+        match self {
+            Self::Http1(stream, key, reused) => Link::Http1(Reached {
+                server,
+                stream,
+                place,
+                key,
+                reused,
+            }),
+            Self::Http2(stream, key, reused) => Link::Http2(Reached {
+                server,
+                stream,
+                place,
+                key,
+                reused,
+            }),
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::{
     download::{Download, DownloadError},
     exchange::Next,
     facts::Ends,
+    h2::StreamPipe,
     transfer::WaitsFor,
     tunnel::Tunnelled,
     upload::{Upload, UploadError},
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     http::{
         body::{BadBody, BodyReader},
+        h2::Piece,
         request::RequestHead,
         response::{Asked, ResponseHead},
         write::{ConnectionField, ResponseWrite},
@@ -52,6 +54,14 @@ pub trait ClientSide {
         waits_for: &mut WaitsFor,
     ) -> Poll<Result<(), UploadError>>;
 
+    /// The next piece of the request's body, which `body` follows. Not to be called again after the end.
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut BodyReader,
+        buffers: &BufferPool,
+    ) -> Poll<Result<Piece, UploadError>>;
+
     /// Drops the part of the request's body that is here. False if there is more to come and the next request
     /// cannot be told from it.
     fn skip_body(&mut self, body: &mut BodyReader) -> bool;
@@ -72,7 +82,7 @@ pub trait ClientSide {
         limit: Duration,
     ) -> Result<u64, SendError>;
 
-    /// Begins an answer whose body is yet to come from a server of HTTP/1, as `body` will read it.
+    /// Begins an answer whose body is yet to come: bytes that `body` will read, or pieces.
     fn begin_download(
         &mut self,
         head: &ResponseHead,
@@ -92,10 +102,30 @@ pub trait ClientSide {
         waits_for: &mut WaitsFor,
     ) -> Poll<Result<(), DownloadError>>;
 
+    /// Sends what is there of an answer that comes in pieces, and then `piece`, which is taken away once it is sent.
+    /// Waits for the client.
+    fn poll_deliver(
+        &mut self,
+        cx: &mut Context<'_>,
+        download: &mut Download,
+        piece: &mut Option<Piece>,
+    ) -> Poll<Result<(), DownloadError>>;
+
+    /// Ready once it shows that the client does not want the rest of an answer.
+    fn poll_abandoned(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
     /// Relays bytes both ways once client and server have changed to another protocol.
     async fn tunnel(
         &mut self,
         server: (&mut Stream, Option<Buffer>),
+        buffers: &BufferPool,
+        limit: Duration,
+    ) -> Tunnelled;
+
+    /// The same with a server of HTTP/2.
+    async fn tunnel_stream(
+        &mut self,
+        server: StreamPipe<'_>,
         buffers: &BufferPool,
         limit: Duration,
     ) -> Tunnelled;

@@ -73,6 +73,11 @@ impl Upload {
         self.sent = 0;
     }
 
+    /// What follows the body, for a request of which nothing was sent.
+    pub fn into_body(self) -> BodyReader {
+        self.body
+    }
+
     /// Gives the scratch space back.
     pub fn into_out(self) -> Vec<u8> {
         self.out

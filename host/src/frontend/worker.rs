@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::{clock::WallClock, gate::Gate, generation::LocalGeneration};
 use crate::{
-    backend::Pool,
+    backend::{Pool, StreamPool},
     http::{request::RequestHead, response::ResponseHead},
     net::BufferPool,
     telemetry::LogWriter,
@@ -31,6 +31,7 @@ pub struct Worker {
     pub index: usize,
     pub buffers: BufferPool,
     pub pool: Pool,
+    pub streams: StreamPool,
     pub clock: WallClock,
     pub process: Arc<ProcessState>,
     log: RefCell<LogWriter>,
@@ -63,6 +64,7 @@ impl Worker {
             index,
             buffers: BufferPool::new(head_bytes + 1),
             pool: Pool::default(),
+            streams: StreamPool::default(),
             clock: WallClock::new(),
             process,
             log: RefCell::new(log),

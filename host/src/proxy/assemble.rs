@@ -404,6 +404,8 @@ impl Loader<'_> {
         let tls = self.connector(&backend.name, config).ok()?;
         Some(Server {
             tls,
+            protocol: config.protocol,
+            http2: Arc::new(around.http2.clone()),
             origin: Arc::new(Origin::new(namespace, config.reach.source)),
             state: self
                 .builder

@@ -177,5 +177,6 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         ticks.tick().await;
         worker.pool.sweep(Instant::now());
+        worker.streams.sweep();
     }
 }

@@ -2,6 +2,10 @@
 
 mod abuse;
 mod front;
+mod grpc;
+mod secure;
+mod servers;
+mod websocket;
 
 use std::net::SocketAddr;
 

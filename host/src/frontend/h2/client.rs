@@ -24,13 +24,13 @@ use super::{
         tunnel::{TunnelEnd, Tunnelled},
         upload::{Upload, UploadError},
     },
-    tunnel::tunnel,
+    tunnel::{Pipe, SocketPipe, StreamPipe, tunnel},
 };
 use crate::{
     http::{
         body::{BadBody, BodyEvent, BodyReader},
         framing::Framing,
-        h2::{Inlet, Last, Outlet, StreamError, write_interim, write_response},
+        h2::{Inlet, Last, Outlet, Piece, StreamError, write_interim, write_response},
         request::RequestHead,
         response::{Asked, ResponseHead},
         write::ResponseWrite,
@@ -94,14 +94,30 @@ impl StreamClient {
         }
     }
 
-    /// Ends the stream. One whose answer is not complete is reset, lest anybody takes it for that.
-    pub fn finish(self) {
+    /// Ends the stream. One whose answer is not complete is reset, lest anybody takes it for that. Of a request
+    /// that was answered early the rest is read away, within bounds: some clients forget an answer that they
+    /// have not looked at yet when a reset follows it, even one without an error.
+    pub async fn finish(mut self) {
+        const BYTES: usize = 1024 * 1024;
+        const LIMIT: Duration = Duration::from_secs(2);
         if !self.complete {
-            self.respond
-                .borrow_mut()
-                .send
-                .send_reset(Reason::INTERNAL_ERROR);
+            let mut respond = self.respond.borrow_mut();
+            respond.send.send_reset(Reason::INTERNAL_ERROR);
+            return;
         }
+        self.deadline.set(Instant::now(), LIMIT);
+        let mut left = BYTES;
+        poll_fn(|cx| {
+            while !self.inlet.is_ended() {
+                match self.inlet.poll_piece(cx) {
+                    Poll::Ready(Ok(Piece::Data(data))) if data.len() <= left => left -= data.len(),
+                    Poll::Ready(_) => break,
+                    Poll::Pending => return self.deadline.poll_expired(cx),
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     fn begin(&mut self, response: Response<()>, last: Last) -> Result<(), SendError> {
@@ -152,6 +168,20 @@ impl StreamClient {
         .await?;
         self.complete = true;
         Ok(())
+    }
+
+    async fn tunnel_with(&mut self, mut server: impl Pipe, limit: Duration) -> Tunnelled {
+        let Some(outlet) = &mut self.outlet else {
+            return Tunnelled::without_client();
+        };
+        self.complete = false;
+        let mut client = StreamPipe {
+            inlet: &mut self.inlet,
+            outlet,
+        };
+        let done = tunnel(&mut client, &mut server, &mut self.deadline, limit).await;
+        self.complete = done.end == TunnelEnd::Finished;
+        done
     }
 
     /// Passes on what is in `buffer`, as far as there is room for it.
@@ -238,6 +268,19 @@ impl ClientSide for StreamClient {
         }
     }
 
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut BodyReader,
+        _: &BufferPool,
+    ) -> Poll<Result<Piece, UploadError>> {
+        let piece = ready!(self.inlet.poll_piece(cx))?;
+        if let Piece::Data(data) = &piece {
+            body.next(data).map_err(UploadError::Bad)?;
+        }
+        Poll::Ready(Ok(piece))
+    }
+
     /// What is still to come does not get in the way of other streams.
     fn skip_body(&mut self, _: &mut BodyReader) -> bool {
         true
@@ -285,7 +328,13 @@ impl ClientSide for StreamClient {
         buffers: &BufferPool,
     ) -> Download {
         let mut download = Download::new(buffers.scratch(), how.framing, body);
-        let response = write_response(head, how.framing);
+        // An answer that ended with its head says no length that its server did not say: trailers may stand in
+        // that head.
+        let framing = match (how.framing, head.length()) {
+            (Framing::Length(0), None) => Framing::None,
+            (framing, _) => framing,
+        };
+        let response = write_response(head, framing);
         download.bytes = size_of_head(&response);
         // After a 101 come the tunnel's bytes.
         let last = match download.is_ended() && head.status() != 101 {
@@ -340,26 +389,61 @@ impl ClientSide for StreamClient {
         }
     }
 
+    fn poll_deliver(
+        &mut self,
+        cx: &mut Context<'_>,
+        download: &mut Download,
+        piece: &mut Option<Piece>,
+    ) -> Poll<Result<(), DownloadError>> {
+        let gone = |_: StreamError| DownloadError::ClientGone;
+        let outlet = self.outlet.as_mut().ok_or(DownloadError::ClientGone)?;
+        match piece {
+            Some(Piece::Data(data)) => {
+                while !data.is_empty() {
+                    let room = ready!(outlet.poll_room(cx, data.len())).map_err(gone)?;
+                    outlet.send(data.split_to(room), Last::No).map_err(gone)?;
+                    download.bytes += room as u64;
+                }
+            }
+            Some(Piece::End(trailers)) => {
+                outlet.end(trailers.as_deref()).map_err(gone)?;
+                download.set_ended();
+            }
+            None => {}
+        }
+        *piece = None;
+        self.complete |= download.is_ended();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_abandoned(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.outlet {
+            Some(outlet) => outlet.poll_gone(cx),
+            None => Poll::Ready(()),
+        }
+    }
+
     async fn tunnel(
         &mut self,
-        (server, from_server): (&mut Stream, Option<Buffer>),
+        (stream, buffer): (&mut Stream, Option<Buffer>),
         buffers: &BufferPool,
         limit: Duration,
     ) -> Tunnelled {
-        let Some(outlet) = &mut self.outlet else {
-            return Tunnelled::without_client();
-        };
-        self.complete = false;
-        let done = tunnel(
-            (&mut self.inlet, outlet),
-            (server, from_server),
+        let server = SocketPipe {
+            stream,
+            buffer,
             buffers,
-            &mut self.deadline,
-            limit,
-        )
-        .await;
-        self.complete = done.end == TunnelEnd::Finished;
-        done
+        };
+        self.tunnel_with(server, limit).await
+    }
+
+    async fn tunnel_stream(
+        &mut self,
+        server: StreamPipe<'_>,
+        _: &BufferPool,
+        limit: Duration,
+    ) -> Tunnelled {
+        self.tunnel_with(server, limit).await
     }
 
     fn close(&self, _: bool) -> Next {

@@ -405,7 +405,7 @@ async fn exchange(stream: OpenStream, request: Request<RecvStream>, respond: Sen
             refuse(worker, &generation, frontend, &mut client, record, bad).await;
         }
     }
-    client.finish();
+    client.finish().await;
 }
 
 /// The key that the opening of a WebSocket needs over HTTP/1: sixteen new bytes, as Base64.

@@ -1,9 +1,12 @@
-//! Clients that speak HTTP/2: a connection of theirs, the streams on it, and how a stream is the client's side
-//! of an exchange. What becomes of a request is `exchange.rs`, as for HTTP/1.
+//! HTTP/2 on either side of an exchange. A client's connection and its streams, each the client's side of an
+//! exchange (`client`); a stream to a server (`talk`). What becomes of a request is `exchange.rs`, as for HTTP/1.
 
 mod client;
 mod connection;
 mod io;
+mod talk;
 mod tunnel;
 
 pub use connection::serve;
+pub use talk::StreamTalk;
+pub use tunnel::{SocketPipe, StreamPipe, tunnel};

@@ -1,4 +1,4 @@
-//! Bytes both ways between a client's stream and a server's connection, after a change of protocol.
+//! Bytes both ways after a change of protocol, where at least one side is a stream of HTTP/2.
 
 use std::{
     future::poll_fn,
@@ -18,92 +18,152 @@ use crate::{
     net::{Buffer, BufferPool, Deadline, Stream},
 };
 
-/// From the client to the server.
+/// The other side is lost.
+#[derive(Debug)]
+pub struct Lost;
+
+/// One side of a tunnel.
+pub trait Pipe {
+    /// What it sends next; `None` at its end.
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Lost>>;
+
+    /// Sends it some of `bytes`, and takes away what was sent.
+    fn poll_give(&mut self, cx: &mut Context<'_>, bytes: &mut Bytes) -> Poll<Result<(), Lost>>;
+
+    /// Tells it that this was all.
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>>;
+
+    /// Ready once it wants no more, as far as that can be told.
+    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A stream, of a client's or to a server.
+#[derive(Debug)]
+pub struct StreamPipe<'a> {
+    pub inlet: &'a mut Inlet,
+    pub outlet: &'a mut Outlet,
+}
+
+impl Pipe for StreamPipe<'_> {
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Lost>> {
+        Poll::Ready(match ready!(self.inlet.poll_piece(cx)) {
+            Ok(Piece::Data(data)) => Ok(Some(data)),
+            Ok(Piece::End(_)) => Ok(None),
+            Err(_) => Err(Lost),
+        })
+    }
+
+    fn poll_give(&mut self, cx: &mut Context<'_>, bytes: &mut Bytes) -> Poll<Result<(), Lost>> {
+        let room = ready!(self.outlet.poll_room(cx, bytes.len())).map_err(|_| Lost)?;
+        let sent = self.outlet.send(bytes.split_to(room), Last::No);
+        Poll::Ready(sent.map_err(|_| Lost))
+    }
+
+    fn poll_finish(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        Poll::Ready(self.outlet.end(None).map_err(|_| Lost))
+    }
+
+    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.outlet.poll_gone(cx)
+    }
+}
+
+/// A connection that was of HTTP/1. What was read from it too early is in `buffer`.
+#[derive(Debug)]
+pub struct SocketPipe<'a> {
+    pub stream: &'a mut Stream,
+    pub buffer: Option<Buffer>,
+    pub buffers: &'a BufferPool,
+}
+
+impl Pipe for SocketPipe<'_> {
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Lost>> {
+        if self.buffer.as_ref().is_none_or(Buffer::is_empty) {
+            let read = ready!(read_more(cx, self.stream, &mut self.buffer, self.buffers));
+            if !matches!(read, Ok(1..)) {
+                return Poll::Ready(Ok(None));
+            }
+        }
+        // A silent direction owns no buffer.
+        let taken = self.buffer.take().map(|buffer| {
+            let bytes = Bytes::copy_from_slice(buffer.filled());
+            self.buffers.give(buffer);
+            bytes
+        });
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_give(&mut self, cx: &mut Context<'_>, bytes: &mut Bytes) -> Poll<Result<(), Lost>> {
+        match ready!(self.stream.poll_write(cx, bytes)) {
+            Ok(n) if n > 0 => {
+                bytes.advance(n);
+                Poll::Ready(Ok(()))
+            }
+            Ok(_) | Err(_) => Poll::Ready(Err(Lost)),
+        }
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        self.stream.poll_shutdown(cx).map_err(|_| Lost)
+    }
+
+    fn poll_lost(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl Drop for SocketPipe<'_> {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            self.buffers.give(buffer);
+        }
+    }
+}
+
+/// One direction.
 #[derive(Debug, Default)]
-struct Up {
+struct Way {
     rest: Bytes,
     ended: bool,
     told: bool,
     bytes: u64,
 }
 
-impl Up {
+/// Whom a direction has lost.
+enum Broken {
+    Sender,
+    Receiver,
+}
+
+impl Way {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        client: &mut Inlet,
-        server: &mut Stream,
-    ) -> Poll<Result<(), TunnelEnd>> {
+        from: &mut impl Pipe,
+        to: &mut impl Pipe,
+    ) -> Poll<Result<(), Broken>> {
         loop {
             while !self.rest.is_empty() {
-                match ready!(server.poll_write(cx, &self.rest)) {
-                    Ok(n) if n > 0 => {
-                        self.rest.advance(n);
-                        self.bytes += n as u64;
-                    }
-                    Ok(_) | Err(_) => return Poll::Ready(Err(TunnelEnd::ServerGone)),
-                }
+                let before = self.rest.len();
+                ready!(to.poll_give(cx, &mut self.rest)).map_err(|Lost| Broken::Receiver)?;
+                self.bytes += (before - self.rest.len()) as u64;
             }
             if self.told {
                 return Poll::Ready(Ok(()));
             }
             if self.ended {
-                let told = ready!(server.poll_shutdown(cx));
+                ready!(to.poll_finish(cx)).map_err(|Lost| Broken::Receiver)?;
                 self.told = true;
-                told.map_err(|_| TunnelEnd::ServerGone)?;
                 continue;
             }
-            match ready!(client.poll_piece(cx)) {
-                Ok(Piece::Data(data)) => self.rest = data,
-                Ok(Piece::End(_)) => self.ended = true,
-                Err(_) => return Poll::Ready(Err(TunnelEnd::ClientGone)),
-            }
-        }
-    }
-}
-
-/// From the server to the client.
-#[derive(Debug)]
-struct Down {
-    buffer: Option<Buffer>,
-    told: bool,
-    bytes: u64,
-}
-
-impl Down {
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        server: &mut Stream,
-        client: &mut Outlet,
-        buffers: &BufferPool,
-    ) -> Poll<Result<(), TunnelEnd>> {
-        loop {
-            if self.told {
-                return Poll::Ready(Ok(()));
-            }
-            while let Some(buffer) = self.buffer.as_mut().filter(|buffer| !buffer.is_empty()) {
-                let room = ready!(client.poll_room(cx, buffer.filled().len()));
-                let room = room.map_err(|_| TunnelEnd::ClientGone)?;
-                let data = Bytes::copy_from_slice(buffer.slice(0..room));
-                let sent = client.send(data, Last::No);
-                sent.map_err(|_| TunnelEnd::ClientGone)?;
-                buffer.consume(room);
-                self.bytes += room as u64;
-            }
-            // A silent direction owns no buffer.
-            if let Some(buffer) = self.buffer.take() {
-                buffers.give(buffer);
-            }
-            if client.poll_gone(cx).is_ready() {
-                return Poll::Ready(Err(TunnelEnd::ClientGone));
-            }
-            if !matches!(
-                ready!(read_more(cx, server, &mut self.buffer, buffers)),
-                Ok(1..)
-            ) {
-                client.end(None).map_err(|_| TunnelEnd::ClientGone)?;
-                self.told = true;
+            match from.poll_take(cx) {
+                Poll::Ready(Ok(Some(bytes))) => self.rest = bytes,
+                Poll::Ready(Ok(None)) => self.ended = true,
+                Poll::Ready(Err(Lost)) => return Poll::Ready(Err(Broken::Sender)),
+                Poll::Pending => {
+                    ready!(to.poll_lost(cx));
+                    return Poll::Ready(Err(Broken::Receiver));
+                }
             }
         }
     }
@@ -111,28 +171,24 @@ impl Down {
 
 /// Relays until both directions have ended, one side is lost, or nothing has moved for `limit`.
 pub async fn tunnel(
-    (inlet, outlet): (&mut Inlet, &mut Outlet),
-    (server, from_server): (&mut Stream, Option<Buffer>),
-    buffers: &BufferPool,
+    client: &mut impl Pipe,
+    server: &mut impl Pipe,
     deadline: &mut Deadline,
     limit: Duration,
 ) -> Tunnelled {
-    let mut up = Up::default();
-    let mut down = Down {
-        buffer: from_server,
-        told: false,
-        bytes: 0,
-    };
+    let (mut up, mut down) = (Way::default(), Way::default());
     deadline.set(Instant::now(), limit);
     let end = poll_fn(|cx| {
         let before = (up.bytes, down.bytes);
-        let up_done = match up.poll(cx, inlet, server) {
-            Poll::Ready(Err(end)) => return Poll::Ready(end),
+        let up_done = match up.poll(cx, client, server) {
+            Poll::Ready(Err(Broken::Sender)) => return Poll::Ready(TunnelEnd::ClientGone),
+            Poll::Ready(Err(Broken::Receiver)) => return Poll::Ready(TunnelEnd::ServerGone),
             Poll::Ready(Ok(())) => true,
             Poll::Pending => false,
         };
-        let down_done = match down.poll(cx, server, outlet, buffers) {
-            Poll::Ready(Err(end)) => return Poll::Ready(end),
+        let down_done = match down.poll(cx, server, client) {
+            Poll::Ready(Err(Broken::Sender)) => return Poll::Ready(TunnelEnd::ServerGone),
+            Poll::Ready(Err(Broken::Receiver)) => return Poll::Ready(TunnelEnd::ClientGone),
             Poll::Ready(Ok(())) => true,
             Poll::Pending => false,
         };
@@ -146,9 +202,6 @@ pub async fn tunnel(
         Poll::Ready(TunnelEnd::TimedOut)
     })
     .await;
-    if let Some(buffer) = down.buffer.take() {
-        buffers.give(buffer);
-    }
     Tunnelled {
         end,
         to_server: up.bytes,

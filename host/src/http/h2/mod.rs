@@ -21,7 +21,7 @@ mod stream;
 pub use fields::{read_trailers, write_trailers};
 pub use meter::{Flood, FrameLimits, FrameMeter, PREFACE};
 pub use request::{BadMapping, read_request, write_request};
-pub use response::{read_response, write_interim, write_response};
+pub use response::{read_opening, read_response, write_interim, write_response};
 pub use stream::{Inlet, Last, Outlet, Piece, StreamError};
 
 /// Whether frames follow those of a head.

@@ -28,14 +28,7 @@ pub fn read_response(
     text.extend_from_slice(b"HTTP/1.1 ");
     push_number(text, u64::from(parts.status.as_u16()));
     text.extend_from_slice(b"\r\n");
-    for (name, value) in &parts.headers {
-        if !push_line(text, name.as_str().as_bytes(), value.as_bytes()) {
-            return Err(BadResponse::Value {
-                name: name.as_str().to_owned(),
-            });
-        }
-    }
-    text.extend_from_slice(b"\r\n");
+    push_fields(parts, text)?;
     let read = read_http1(text, &mut Progress::default(), head, limits, asked)?;
     debug_assert_eq!(read, Read::Complete, "the text ends in an empty line");
     let framing = match (head.framing(), follows) {
@@ -46,6 +39,36 @@ pub fn read_response(
         (Framing::Chunked | Framing::UntilClose, Follows::Body) => Framing::Chunked,
     };
     head.came_over_h2(framing);
+    Ok(())
+}
+
+/// Takes the answer to an extended CONNECT over as the 101 that it is in HTTP/1.
+pub fn read_opening(
+    parts: &Parts,
+    protocol: &str,
+    limits: &HeadLimits,
+    text: &mut Vec<u8>,
+    head: &mut ResponseHead,
+) -> Result<(), BadResponse> {
+    text.clear();
+    text.extend_from_slice(b"HTTP/1.1 101\r\nconnection: Upgrade\r\nupgrade: ");
+    text.extend_from_slice(protocol.as_bytes());
+    text.extend_from_slice(b"\r\n");
+    push_fields(parts, text)?;
+    read_http1(text, &mut Progress::default(), head, limits, Asked::Other)?;
+    head.came_over_h2(Framing::None);
+    Ok(())
+}
+
+fn push_fields(parts: &Parts, text: &mut Vec<u8>) -> Result<(), BadResponse> {
+    for (name, value) in &parts.headers {
+        if !push_line(text, name.as_str().as_bytes(), value.as_bytes()) {
+            return Err(BadResponse::Value {
+                name: name.as_str().to_owned(),
+            });
+        }
+    }
+    text.extend_from_slice(b"\r\n");
     Ok(())
 }
 

@@ -46,6 +46,7 @@ impl From<h2::Error> for StreamError {
 pub struct Inlet {
     stream: RecvStream,
     data_is_over: bool,
+    ended: bool,
 }
 
 impl Inlet {
@@ -53,7 +54,13 @@ impl Inlet {
         Self {
             stream,
             data_is_over: false,
+            ended: false,
         }
+    }
+
+    /// Whether nothing more will come, or nothing more was asked for after the end.
+    pub fn is_ended(&self) -> bool {
+        self.ended || self.stream.is_end_stream()
     }
 
     /// The next piece. Asking for it makes room for as much again, so who doesn't ask slows the sender down.
@@ -71,7 +78,9 @@ impl Inlet {
                 None => self.data_is_over = true,
             }
         }
-        let trailers = ready!(self.stream.poll_trailers(cx))?;
+        let trailers = ready!(self.stream.poll_trailers(cx));
+        self.ended = true;
+        let trailers = trailers?;
         let trailers = trailers.map(|map| read_trailers(&map)).transpose();
         Poll::Ready(match trailers {
             Ok(trailers) => Ok(Piece::End(trailers.map(Box::new))),

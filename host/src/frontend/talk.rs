@@ -1,0 +1,203 @@
+//! One request and its answer with a server, whichever version of HTTP the server speaks.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    conversation::{AskError, Conversation, Limits, Relayed},
+    h2::StreamTalk,
+    reach::Reached,
+    side::ClientSide,
+    tunnel::Tunnelled,
+    upload::Upload,
+    worker::Worker,
+};
+use crate::{
+    backend::StreamSlot,
+    config,
+    http::{
+        body::BodyReader,
+        framing::{Framing, Version},
+        response::{Asked, ResponseHead},
+        write::ConnectionField,
+    },
+    model::ServerName,
+};
+
+/// A server that is ready to be sent the request.
+#[derive(Debug)]
+pub enum Link {
+    Http1(Reached),
+    /// With room for one more stream.
+    Http2(Reached<StreamSlot>),
+}
+
+impl Link {
+    /// Position in the backend's servers.
+    pub fn server(&self) -> usize {
+        match self {
+            Self::Http1(reached) => reached.server,
+            Self::Http2(reached) => reached.server,
+        }
+    }
+}
+
+/// A request of which nothing that counts has left.
+#[derive(Debug)]
+pub enum Unsent {
+    Body(BodyReader),
+    /// Its head is spelt out.
+    Written(Upload),
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and is not to cost an allocation"
+)]
+#[derive(Debug)]
+pub enum Talk<'a> {
+    Http1(Conversation<'a>),
+    Http2(Box<StreamTalk<'a>>),
+}
+
+impl Talk<'_> {
+    pub fn head(&self) -> &ResponseHead {
+        match self {
+            Self::Http1(talk) => &talk.head,
+            Self::Http2(talk) => &talk.head,
+        }
+    }
+
+    pub fn head_mut(&mut self) -> &mut ResponseHead {
+        match self {
+            Self::Http1(talk) => &mut talk.head,
+            Self::Http2(talk) => &mut talk.head,
+        }
+    }
+
+    /// Position in the backend's servers.
+    pub fn server(&self) -> usize {
+        match self {
+            Self::Http1(talk) => talk.reached.server,
+            Self::Http2(talk) => talk.reached.server,
+        }
+    }
+
+    pub fn name(&self) -> &ServerName {
+        match self {
+            Self::Http1(talk) => &talk.server,
+            Self::Http2(talk) => &talk.server,
+        }
+    }
+
+    /// Bytes of the request that the server took.
+    pub fn uploaded(&self) -> u64 {
+        match self {
+            Self::Http1(talk) => talk.upload.bytes,
+            Self::Http2(talk) => talk.uploaded,
+        }
+    }
+
+    /// See [`Conversation::ask`].
+    pub async fn ask<C: ClientSide>(
+        &mut self,
+        client: &mut C,
+        asked: Asked,
+        version: Version,
+    ) -> Result<(), AskError> {
+        match self {
+            Self::Http1(talk) => talk.ask(client, asked, version).await,
+            Self::Http2(talk) => Box::pin(talk.ask(client, asked, version)).await,
+        }
+    }
+
+    /// Whether all of the request is still here or yet to come.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Http1(talk) => talk.upload.is_repeatable(),
+            Self::Http2(talk) => talk.is_repeatable(),
+        }
+    }
+
+    /// The request, ready to be sent again. Only if it [is repeatable](Self::is_repeatable).
+    pub fn into_unsent(self) -> Unsent {
+        match self {
+            Self::Http1(talk) => Unsent::Written(talk.into_unsent_upload()),
+            Self::Http2(talk) => Unsent::Body(talk.into_unsent_body()),
+        }
+    }
+
+    /// Whether the request is with the server in full.
+    pub fn is_sent(&self) -> bool {
+        match self {
+            Self::Http1(talk) => talk.is_sent(),
+            Self::Http2(talk) => talk.is_sent(),
+        }
+    }
+
+    /// Whether more of the answer or of the request is to come than is here already.
+    pub fn is_long(&self) -> bool {
+        match self {
+            Self::Http1(talk) => talk.is_long(),
+            Self::Http2(talk) => talk.is_long(),
+        }
+    }
+
+    /// See [`Conversation::relay`].
+    pub async fn relay<C: ClientSide>(
+        &mut self,
+        client: &mut C,
+        to_client: Framing,
+        connection: ConnectionField,
+    ) -> Relayed {
+        match self {
+            Self::Http1(talk) => talk.relay(client, to_client, connection).await,
+            Self::Http2(talk) => Box::pin(talk.relay(client, to_client, connection)).await,
+        }
+    }
+
+    /// Relays whatever is spoken after a 101, until it ends or falls silent for `limit`.
+    pub async fn tunnel<C: ClientSide>(
+        &mut self,
+        client: &mut C,
+        worker: &Worker,
+        limit: Duration,
+    ) -> Tunnelled {
+        match self {
+            Self::Http1(talk) => {
+                let from_server = talk.buffer.take();
+                let server = (&mut talk.reached.stream, from_server);
+                client.tunnel(server, &worker.buffers, limit).await
+            }
+            Self::Http2(talk) => Box::pin(talk.tunnel(client, limit)).await,
+        }
+    }
+
+    /// Gives the place on the server back. The connection is kept if it can be and `whole` says that nothing
+    /// of the answer is missing.
+    pub fn end(self, worker: &Worker, pool: &config::Pool, now: Instant, whole: bool) {
+        match self {
+            Self::Http1(talk) => {
+                let reusable = whole && talk.is_reusable();
+                let Reached {
+                    stream, key, place, ..
+                } = talk.end();
+                if reusable {
+                    let (most, limit) = (pool.max_idle, pool.idle_timeout);
+                    worker.pool.give(key, stream, most, now, limit);
+                }
+                drop(place);
+            }
+            Self::Http2(talk) => talk.end(),
+        }
+    }
+}
+
+/// What a conversation of either kind begins with.
+pub struct Beginning<'a> {
+    pub worker: &'a Worker,
+    pub server: ServerName,
+    pub limits: Limits,
+    pub since: Instant,
+}
