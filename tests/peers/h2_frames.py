@@ -1,6 +1,6 @@
 """A client of HTTP/2 that sends the frames it is told to, sound or not.
 
-    h2_frames.py HOST:PORT malformed | flood NAME | smooth
+    h2_frames.py HOST:PORT malformed | flood NAME | ended NAME | smooth
 
 Prints what came back as JSON.
 """
@@ -291,6 +291,34 @@ def flood(address, name):
     return found
 
 
+def ended(address, name):
+    """Does one thing that must not last, and waits for the end. `pause` is how long the client is silent."""
+    if name == "closed window":
+        # Nothing may be sent to this client.
+        connection = Connection(address, b"\0\4" + struct.pack(">I", 0))
+        connection.request(1, GET)
+        return connection.outcome(1)
+    connection = Connection(address)
+    if name == "no request":
+        return connection.outcome(1)
+    if name == "half a head":
+        connection.send(frame(HEADERS, END_STREAM, 1, connection.encoder.encode(GET)))
+        return connection.outcome(1)
+    if name == "half a body":
+        connection.request(1, POST, end=False)
+        connection.send(frame(DATA, 0, 1, b"x"))
+        return connection.outcome(1)
+    if name == "too many":
+        # The limit is three; these are not answered.
+        for stream in range(1, 9, 2):
+            connection.request(stream, POST, end=False)
+        return connection.outcome(7)
+    connection.request(1, GET)
+    first = connection.outcome(1)
+    then = connection.outcome(3)
+    return {"first": first, "then": then}
+
+
 def smooth(address):
     """Legal cancelling, and pings now and then, for as long as a browser might."""
     connection = Connection(address)
@@ -315,6 +343,8 @@ def main():
     address, what = sys.argv[1:3]
     if what == "malformed":
         found = malformed(address)
+    elif what == "ended":
+        found = ended(address, sys.argv[3])
     elif what == "flood":
         found = flood(address, sys.argv[3])
     else:

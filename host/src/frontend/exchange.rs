@@ -402,7 +402,8 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                     write_request(head, how, scheme, &authority)
                 });
                 let request = written.map_err(ExchangeError::BadRequest)?;
-                let talk = StreamTalk::new(beginning, reached, request, body);
+                let key = self.head.fields.get("sec-websocket-key");
+                let talk = StreamTalk::new(beginning, reached, request, key, body);
                 Ok(Talk::Http2(Box::new(talk)))
             }
         }

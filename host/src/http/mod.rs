@@ -62,6 +62,7 @@ pub mod reason;
 pub mod request;
 pub mod response;
 pub mod scan;
+mod sha1;
 mod syntax;
 pub mod write;
 

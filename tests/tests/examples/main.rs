@@ -5,6 +5,7 @@
 mod check;
 mod custom_plugin;
 mod deluxe_customers;
+mod grpc;
 mod hashing;
 mod least_conn;
 mod namespaces;
@@ -16,3 +17,4 @@ mod sticky_cookie;
 mod syslog_admin;
 mod three_apps;
 mod tls;
+mod websocket;

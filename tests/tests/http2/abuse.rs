@@ -108,3 +108,44 @@ async fn a_client_that_cancels_now_and_then_is_served_on() {
         .expect("the script prints JSON");
     assert_eq!(outcome["status"], 200, "{outcome}");
 }
+
+/// What becomes of a client that does one thing and then waits.
+async fn outcome(frontend: &str, name: &str) -> Option<Value> {
+    if !can_run(FRAMES) {
+        return None;
+    }
+    let origin = Origin::start("a").await;
+    let weir = both(&[origin.address()], frontend, "").await;
+    let address = weir.address("web").to_string();
+    let found = FRAMES.run(&[&address, "ended", name]).await;
+    Some(serde_json::from_str(&found).expect("the script prints JSON"))
+}
+
+#[tokio::test]
+async fn who_does_not_go_on_in_time_is_let_go() {
+    let quick =
+        "timeouts = { http_request = \"300ms\", http_keep_alive = \"300ms\", client = \"300ms\" }";
+    for (name, key, expected) in [
+        ("no request", "closed", Value::from(true)),
+        ("half a head", "closed", Value::from(true)),
+        ("half a body", "status", Value::from(408)),
+        ("closed window", "reset", Value::from("INTERNAL_ERROR")),
+    ] {
+        let Some(found) = outcome(quick, name).await else {
+            return;
+        };
+        assert_eq!(found[key], expected, "{name}: {found}");
+    }
+    let found = outcome(quick, "idle").await.expect("the others ran");
+    assert_eq!(found["first"]["status"], 200, "{found}");
+    assert_eq!(found["then"]["goaway"], "NO_ERROR", "told before: {found}");
+    assert_eq!(found["then"]["closed"], true, "{found}");
+}
+
+#[tokio::test]
+async fn streams_beyond_the_limit_are_refused_unprocessed() {
+    let Some(found) = outcome("http2 = { max_streams = 3 }", "too many").await else {
+        return;
+    };
+    assert_eq!(found["reset"], "REFUSED_STREAM", "{found}");
+}

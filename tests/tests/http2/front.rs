@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 use weir_tests::{
-    Answer, CurlOutput, ManualServer, Origin, Weir, curl, has_program, simple, within,
+    Answer, CurlOutput, ManualServer, Origin, Reload, Weir, curl, has_program, simple, within,
 };
 
 use crate::{both, config, url};
@@ -264,4 +264,24 @@ async fn a_proxy_that_stops_finishes_what_runs_on_a_connection() {
     let (output, ()) = tokio::join!(asking, serving);
     assert_eq!(output.stdout, "done");
     assert!(weir.exited().await.status.success());
+}
+
+#[tokio::test]
+async fn a_listener_that_a_reload_takes_away_lets_its_clients_finish() {
+    let server = ManualServer::start().await;
+    let weir = both(&[server.address()], "", "").await;
+    let url = url(&weir, "/");
+    let args = [url.as_str()];
+    let asking = h2(&args);
+    let serving = async {
+        let mut connection = server.accept().await;
+        connection.read_head().await;
+        weir.write_config(&simple(&[server.address()], "", "").replace("\"web\"", "\"other\""));
+        assert_eq!(weir.reload().await, Reload::Loaded);
+        connection
+            .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+            .await;
+    };
+    let (output, ()) = tokio::join!(asking, serving);
+    assert_eq!(output.stdout, "done");
 }

@@ -52,6 +52,28 @@ async fn a_client_of_http2_talks_to_a_server_of_http2() {
 }
 
 #[tokio::test]
+async fn a_client_of_http1_talks_to_a_server_of_http2() {
+    if !can_run(WEBSOCKET) || !can_run(SERVER) {
+        return;
+    }
+    let server = SERVER.serve(&[]).await;
+    let inner = Weir::start(&config(&[server.address()], "", "protocol = \"h2\"")).await;
+    let mut client = inner.client().await;
+    client
+        .send(
+            "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .await;
+    let response = client.response().await;
+    assert_eq!(response.status(), 101);
+    let accept = response.header("sec-websocket-accept");
+    assert_eq!(accept, Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    client.send("over there").await;
+    assert_eq!(client.read_some().await, b"over there");
+}
+
+#[tokio::test]
 async fn a_filter_judges_the_opening_as_any_request() {
     if !can_run(WEBSOCKET) {
         return;

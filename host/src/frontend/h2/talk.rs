@@ -47,6 +47,8 @@ pub struct StreamTalk<'a> {
     pub reached: Reached<StreamSlot>,
     pub server: ServerName,
     request: Option<Request<()>>,
+    /// Of a client that opens a WebSocket.
+    key: Option<Box<[u8]>>,
     upload: StreamUpload,
     answer: Option<ResponseFuture>,
     inlet: Option<Inlet>,
@@ -117,11 +119,13 @@ impl StreamUpload {
 }
 
 impl<'a> StreamTalk<'a> {
-    /// `request` is the head as it will be sent, `body` follows what comes from the client.
+    /// `request` is the head as it will be sent, `key` that of a WebSocket's opening, `body` follows what comes from
+    /// the client.
     pub fn new(
         beginning: Beginning<'a>,
         reached: Reached<StreamSlot>,
         request: Request<()>,
+        key: Option<&[u8]>,
         body: BodyReader,
     ) -> Self {
         let Beginning {
@@ -135,6 +139,7 @@ impl<'a> StreamTalk<'a> {
             reached,
             server,
             request: Some(request),
+            key: key.map(Box::from),
             upload: StreamUpload {
                 ended: body.is_done(),
                 body,
@@ -196,7 +201,8 @@ impl<'a> StreamTalk<'a> {
                         let mut text = self.worker.buffers.scratch();
                         let protocol = protocol.as_str();
                         let head = &mut self.head;
-                        let read = read_opening(&parts, protocol, limits, &mut text, head);
+                        let key = self.key.as_deref();
+                        let read = read_opening(&parts, protocol, key, limits, &mut text, head);
                         self.worker.buffers.give_scratch(text);
                         return read.map_err(|source| self.bad(source));
                     }

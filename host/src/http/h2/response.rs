@@ -5,10 +5,12 @@ use http::{HeaderMap, Response, StatusCode, response::Parts};
 use super::{
     super::{
         bad::BadResponse,
+        base64::base64,
         framing::Framing,
         known::Known,
         response::{Asked, ResponseHead, read_response as read_http1},
         scan::{HeadLimits, Progress, Read},
+        sha1::sha1,
         syntax::push_number,
     },
     Follows,
@@ -42,10 +44,17 @@ pub fn read_response(
     Ok(())
 }
 
-/// Takes the answer to an extended CONNECT over as the 101 that it is in HTTP/1.
+/// What shows a client of HTTP/1 that its WebSocket was opened (RFC 6455 §4.2.2); HTTP/2 does without.
+fn websocket_accept(key: &[u8]) -> String {
+    const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    base64(&sha1(&[key, GUID].concat()))
+}
+
+/// Takes the answer to an extended CONNECT over as the 101 that it is in HTTP/1. `key` is the client's.
 pub fn read_opening(
     parts: &Parts,
     protocol: &str,
+    key: Option<&[u8]>,
     limits: &HeadLimits,
     text: &mut Vec<u8>,
     head: &mut ResponseHead,
@@ -54,6 +63,11 @@ pub fn read_opening(
     text.extend_from_slice(b"HTTP/1.1 101\r\nconnection: Upgrade\r\nupgrade: ");
     text.extend_from_slice(protocol.as_bytes());
     text.extend_from_slice(b"\r\n");
+    if let Some(key) = key {
+        text.extend_from_slice(b"sec-websocket-accept: ");
+        text.extend_from_slice(websocket_accept(key).as_bytes());
+        text.extend_from_slice(b"\r\n");
+    }
     push_fields(parts, text)?;
     read_http1(text, &mut Progress::default(), head, limits, Asked::Other)?;
     head.came_over_h2(Framing::None);
@@ -122,4 +136,15 @@ fn is_of_the_connection(known: Known) -> bool {
             | Known::TransferEncoding
             | Known::Upgrade
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_accept_of_the_rfcs_example_comes_out() {
+        let accept = websocket_accept(b"dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
 }
