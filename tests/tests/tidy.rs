@@ -32,6 +32,10 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
         "hickory-resolver",
         "following host names while the proxy runs",
     ),
+    (
+        "instant-acme",
+        "certificates from authorities that issue them by themselves",
+    ),
     ("jiff", "local time in log lines"),
     (
         "jsonschema",
@@ -44,6 +48,7 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ),
     ("notify", "watching files"),
     ("plotters", "the picture of a simulation"),
+    ("rcgen", "answers to the challenges of those authorities"),
     ("rustix", "signals, limits, descriptors"),
     ("rustls", "TLS, with the cryptography of aws-lc-rs"),
     (
@@ -76,6 +81,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls", &["net/tls"]),
     ("rustls_native_certs", &["net/tls"]),
     ("x509_parser", &["net/tls"]),
+    ("rcgen", &["net/tls"]),
+    ("instant_acme", &["proxy/acme"]),
     ("httparse", &["http"]),
     ("h2", &["http", "frontend", "backend"]),
     ("hyper", &["http", "backend", "proxy/admin"]),

@@ -1,11 +1,15 @@
 //! TLS in front and to servers, with other people's clients and servers at the far ends.
 
+#[path = "tls/acme.rs"]
+mod acme;
 #[path = "tls/certificates.rs"]
 mod certificates;
 #[path = "tls/clients.rs"]
 mod clients;
 #[path = "tls/handshakes.rs"]
 mod handshakes;
+#[path = "tls/scan.rs"]
+mod scan;
 #[path = "tls/servers.rs"]
 mod servers;
 #[path = "tls/sessions.rs"]

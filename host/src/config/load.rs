@@ -7,6 +7,7 @@ use toml_parser::{Source as TomlSource, lexer::TokenKind};
 
 use super::{
     Config, ConfigError, ConfigErrors, Frontend,
+    acme::read_issuer,
     backend::read_backends,
     conduct::check_tracks,
     error::{Finding, Findings, Source},
@@ -118,8 +119,10 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
     let defaults = read_defaults(&mut top);
     let logs = read_logs(&mut top);
     let maps = read_maps(&mut top);
+    let issuer = read_issuer(&mut top);
     let surroundings = Surroundings {
         file,
+        issuer: &issuer,
         source: Arc::from(text),
         defaults: &defaults,
         maps: top
@@ -159,6 +162,7 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         process,
         logs,
         maps,
+        acme: issuer.into_acme(),
         frontends,
         backends,
         warnings: Vec::new(),

@@ -4,6 +4,7 @@
 //!
 //! Knows nothing of sockets or wasm.
 
+mod acme;
 mod address;
 mod backend;
 mod bind;
@@ -44,6 +45,7 @@ use std::{
 
 use crate::model::{BackendName, FrontendName, ServerName};
 
+pub use acme::{Acme, AcmeNames};
 pub use bind_socket::SocketOptions;
 pub use check::{Endpoint, HttpCheck};
 pub use check_steps::Step;
@@ -64,6 +66,8 @@ pub struct Config {
     pub process: Process,
     pub logs: Vec<LogTarget>,
     pub maps: Vec<MapFile>,
+    /// Who issues certificates by itself, if anybody does.
+    pub acme: Option<Acme>,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
     /// Things that are allowed but probably not meant, ready to be shown.

@@ -4,6 +4,7 @@ use std::{ops::Range, path::Path, sync::Arc};
 
 use super::{
     ConfigPlaces, Grants, Offload, OnFailure, PluginSource, PluginUse,
+    acme::Issuer,
     address::resolve,
     places::read_config,
     process::{Defaults, PluginDefaults, plugin_limits},
@@ -19,6 +20,7 @@ pub(super) struct Surroundings<'a> {
     pub defaults: &'a Defaults,
     /// Names of the `[[map]]`s.
     pub maps: Vec<&'a str>,
+    pub issuer: &'a Issuer,
 }
 
 const ON_FAILURE: &[(&str, OnFailure)] = &[("deny", OnFailure::Deny), ("skip", OnFailure::Skip)];

@@ -93,6 +93,12 @@ fn tls_of_the_manual_is_read_as_it_says() {
     let config = load(&file).unwrap_or_else(|errors| panic!("{errors}"));
     let tls = config.frontends[1].bind[0].tls.as_ref().unwrap();
     assert_eq!(tls.certificates.len(), 2);
+    let names = tls.acme.as_ref().unwrap();
+    assert_eq!(names.names, ["www.example.com", "example.com"]);
+    assert_eq!(
+        names.file,
+        Path::new("/var/lib/weir/acme/www.example.com.pem")
+    );
     assert_eq!(tls.unknown_name, UnknownName::Refused);
     assert_eq!(tls.ciphers.as_ref().unwrap().len(), 3);
     assert!(matches!(tls.clients, ClientCertificates::Optional(_)));

@@ -42,6 +42,8 @@ pub(super) async fn secure(
             ends.tls = Some(Box::new(facts));
             Some(stream)
         }
+        // Not a client, and nothing went wrong.
+        Err(HandshakeError::Challenge) => None,
         Err(error) => {
             frontend.metrics.handshake_failed();
             let empty = matches!(error, HandshakeError::Closed { begun: false });
@@ -69,9 +71,10 @@ fn log(
             "Connection closed during SSL handshake"
         }
         HandshakeError::TimedOut { .. } => "Timeout during SSL handshake",
-        HandshakeError::NotTls | HandshakeError::UnknownName { .. } | HandshakeError::Failed(_) => {
-            "SSL handshake failure"
-        }
+        HandshakeError::Challenge
+        | HandshakeError::NotTls
+        | HandshakeError::UnknownName { .. }
+        | HandshakeError::Failed(_) => "SSL handshake failure",
     };
     let failed = FailedHandshake {
         client: match ends.peer {

@@ -19,6 +19,7 @@ pub use namespace::{Namespace, NamespaceError};
 pub use resolve::{Addresses, ResolveError, Resolver, resolve};
 pub use stream::{PeerAddress, Stream};
 pub use tls::{
-    Accepted, Connected, HandshakeError, SessionKeeper, SystemRoots, TlsAcceptor, TlsConnector,
-    TlsFacts, TlsFault, TlsFileError, TlsStream, tls_files,
+    Accepted, AcmeChallenges, CannotMake, Connected, HandshakeError, SessionKeeper, SystemRoots,
+    TlsAcceptor, TlsConnector, TlsFacts, TlsFault, TlsFileError, TlsStream, tls_files,
+    until_renewal, use_one_cryptography,
 };

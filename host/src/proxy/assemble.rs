@@ -15,8 +15,8 @@ use crate::{
     http::scan::HeadLimits,
     model::BackendName,
     net::{
-        BindError, Namespace, NamespaceError, Origin, ResolveError, SessionKeeper, SystemRoots,
-        TlsAcceptor, TlsConnector,
+        AcmeChallenges, BindError, Namespace, NamespaceError, Origin, ResolveError, SessionKeeper,
+        SystemRoots, TlsAcceptor, TlsConnector,
     },
     plugin::{
         Breaker, BreakerRules, LoadError, LoadFault, Offload, Place, Plugin, PluginSpec, Runtime,
@@ -87,6 +87,7 @@ pub struct Builder {
     runtime: Arc<Runtime>,
     registry: Registry,
     sessions: SessionKeeper,
+    challenges: AcmeChallenges,
     metrics: Arc<Metrics>,
     number: u64,
 }
@@ -106,9 +107,15 @@ impl Builder {
             runtime,
             registry: Registry::default(),
             sessions: SessionKeeper::default(),
+            challenges: AcmeChallenges::default(),
             metrics,
             number: 0,
         }
+    }
+
+    /// Where challenges of authorities are answered.
+    pub fn challenges(&self) -> AcmeChallenges {
+        self.challenges.clone()
     }
 
     /// Loads everything `config` names and listens nowhere.
@@ -259,7 +266,12 @@ impl Loader<'_> {
                 acceptors.push(Some(Arc::clone(acceptor)));
                 continue;
             }
-            match TlsAcceptor::load(settings, bind.protocols(), &mut self.builder.sessions) {
+            match TlsAcceptor::load(
+                settings,
+                bind.protocols(),
+                &mut self.builder.sessions,
+                &self.builder.challenges,
+            ) {
                 Ok(acceptor) => {
                     let acceptor = Arc::new(acceptor);
                     made = Some((Arc::clone(settings), Arc::clone(&acceptor)));

@@ -2,6 +2,7 @@
 //!
 //! One control thread runs all of this; the data path sees only finished generations.
 
+mod acme;
 mod admin;
 mod admin_servers;
 mod assemble;

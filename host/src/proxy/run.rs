@@ -21,6 +21,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use super::{
+    acme::Certificates,
     admin::{self, Admin, ReloadWish},
     assemble::{BuildError, BuildErrors, Builder, Built, with_cause},
     care::Care,
@@ -33,7 +34,7 @@ use super::{
 use crate::{
     config::{self, Config, ConfigErrors, PluginSource},
     frontend::{Generation, LocalGeneration, ProcessState},
-    net::tls_files,
+    net::{AcmeChallenges, tls_files},
     plugin::{
         Runtime, RuntimeError, RuntimeOptions,
         maps::{MapStore, Reload},
@@ -117,6 +118,8 @@ struct Proxy {
     names: Names,
     watcher: Option<Watcher>,
     admin: Rc<Admin>,
+    certificates: Certificates,
+    challenges: AcmeChallenges,
     reloads: mpsc::UnboundedReceiver<ReloadWish>,
     signals: Signals,
     /// The signal that ends it all, once it came.
@@ -196,6 +199,7 @@ impl Proxy {
             builder: Builder::new(runtime, Arc::clone(&metrics)),
             listeners: Listeners::new(count),
         };
+        let challenges = workshop.builder.challenges();
         let (built, locals) = workshop
             .build(config, None, count)
             .map_err(RunError::Build)?;
@@ -252,6 +256,8 @@ impl Proxy {
             names: Names::default(),
             watcher,
             admin,
+            certificates: Certificates::default(),
+            challenges,
             reloads,
             signals: Signals::new()?,
             stopping: None,
@@ -263,6 +269,8 @@ impl Proxy {
 
     /// Lets what runs beside the data path follow the current generation.
     fn settle(&mut self) {
+        self.certificates
+            .follow(&self.config, &self.challenges, &self.admin.reloads);
         self.checks.follow(&self.config, &self.current, &self.log);
         self.care.follow(&self.config, &self.current, &self.log);
         self.names.follow(&self.config, &self.current, &self.log);

@@ -7,6 +7,8 @@ mod spot;
 
 use std::{path::PathBuf, time::Duration};
 
+use super::AcmeNames;
+
 pub use cipher::{Cipher, TlsVersion};
 pub(super) use read::{read_listener_tls, read_server_tls};
 pub use spot::Spot;
@@ -14,8 +16,10 @@ pub use spot::Spot;
 /// TLS on one listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerTls {
-    /// The first is the default. At least one.
+    /// The first is the default. There is at least one, if not of these then by `acme`.
     pub certificates: Vec<CertificateFiles>,
+    /// A certificate that is obtained from an authority.
+    pub acme: Option<AcmeNames>,
     pub unknown_name: UnknownName,
     pub versions: TlsVersions,
     /// `None`: all that there are.

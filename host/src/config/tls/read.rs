@@ -7,6 +7,7 @@ use super::{
     ServerTls, Spot, TlsVersion, TlsVersions, Trust, UnknownName,
 };
 use crate::config::{
+    acme::read_acme_names,
     address::resolve,
     plugin_use::Surroundings,
     read::Fields,
@@ -29,9 +30,14 @@ pub(in crate::config) fn read_listener_tls(
         return None;
     }
     let mut fields = node.fields("[frontend.bind.tls]")?;
-    let certificates = fields
-        .require("certificate", "\"site.pem\"")
-        .map(|node| read_certificates(&node, around));
+    let acme = fields.get("acme");
+    let acme = acme.map(|node| read_acme_names(&node, around.issuer));
+    // One of the two has to be there.
+    let certificates = match acme {
+        None => fields.require("certificate", "\"site.pem\""),
+        Some(_) => fields.get("certificate"),
+    };
+    let certificates = certificates.map(|node| read_certificates(&node, around));
     let strict = fields.get("strict_sni").and_then(|node| node.boolean());
     let (versions, ciphers) = read_strength(&mut fields, all_versions(), None);
     let clients = read_clients(&mut fields, around);
@@ -47,9 +53,14 @@ pub(in crate::config) fn read_listener_tls(
         ("crl_file", "write `crl`"),
         ("sni", "which names there are is in the certificates"),
     ]);
-    let certificates = certificates?;
+    let certificates = certificates.unwrap_or_default();
+    let acme = acme.flatten();
+    if certificates.is_empty() && acme.is_none() {
+        return None;
+    }
     Some(ListenerTls {
-        certificates: (!certificates.is_empty()).then_some(certificates)?,
+        certificates,
+        acme,
         unknown_name: match strict {
             Some(true) => UnknownName::Refused,
             Some(false) | None => UnknownName::DefaultCertificate,

@@ -9,7 +9,7 @@ use std::{
 
 use rustls::{
     ServerConfig,
-    crypto::aws_lc_rs::Ticketer,
+    crypto::{CryptoProvider, aws_lc_rs::Ticketer},
     server::{
         NoServerSessionStorage, ProducesTickets, ServerSessionMemoryCache, StoresServerSessions,
         UnbufferedServerConnection,
@@ -18,9 +18,10 @@ use rustls::{
 use tokio::time::timeout;
 
 use super::{
+    acme::{AcmeChallenges, PROTOCOL, placeholder},
     error::{HandshakeError, TlsFault, TlsFileError},
     facts::TlsFacts,
-    files::load_certificates,
+    files::{Loaded, load_certificate, load_certificates},
     names::Names,
     provider::{provider, versions},
     session::Session,
@@ -28,7 +29,7 @@ use super::{
     trust::{ContentDigest, client_verifier},
 };
 use crate::{
-    config::{Alpn, ListenerTls, Protocols},
+    config::{AcmeNames, Alpn, ListenerTls, Protocols},
     net::Stream,
 };
 
@@ -61,6 +62,7 @@ impl TlsAcceptor {
         settings: &ListenerTls,
         protocols: Protocols,
         keeper: &mut SessionKeeper,
+        challenges: &AcmeChallenges,
     ) -> Result<Self, Vec<TlsFileError>> {
         let provider = provider(settings.ciphers.as_deref());
         let mut errors = Vec::new();
@@ -69,6 +71,15 @@ impl TlsAcceptor {
             match load_certificates(files, &provider) {
                 Ok(more) => loaded.extend(more),
                 Err(error) => errors.push(error),
+            }
+        }
+        if let Some(wanted) = &settings.acme {
+            match load_obtained(wanted, &provider) {
+                Ok(certificate) => loaded.push(certificate),
+                Err(fault) => errors.push(TlsFileError {
+                    spot: settings.spot.clone(),
+                    fault,
+                }),
             }
         }
         let clients = client_verifier(&settings.clients, &provider, &settings.spot);
@@ -97,7 +108,7 @@ impl TlsAcceptor {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
-        let names = Names::new(loaded, settings.unknown_name);
+        let names = Names::new(loaded, settings.unknown_name, challenges.clone());
         let mut config = builder.with_cert_resolver(Arc::new(names));
         let offered = match protocols {
             Protocols::Http1 => &[Alpn::Http11][..],
@@ -105,6 +116,9 @@ impl TlsAcceptor {
             Protocols::Both => &[Alpn::H2, Alpn::Http11],
         };
         config.alpn_protocols = offered.iter().map(|alpn| alpn.as_str().into()).collect();
+        if settings.acme.is_some() {
+            config.alpn_protocols.push(PROTOCOL.into());
+        }
         let mut sessions = None;
         if settings.resumption {
             let kept = keeper.of(digest).map_err(unusable)?;
@@ -129,12 +143,26 @@ impl TlsAcceptor {
         let mut stream = Box::new(TlsStream::new(socket, Session::Server(session)));
         let done = timeout(self.limit, poll_fn(|cx| stream.poll_handshake(cx))).await;
         done.map_err(|_elapsed| HandshakeError::TimedOut { limit: self.limit })??;
+        if stream.has_agreed_on(PROTOCOL) {
+            stream.close();
+            return Err(HandshakeError::Challenge);
+        }
         Ok(Accepted {
             facts: stream.facts(),
             resumed: stream.is_resumed(),
             stream: Stream::Tls(stream),
         })
     }
+}
+
+/// The certificate that was obtained, or something to show until it is.
+fn load_obtained(wanted: &AcmeNames, provider: &CryptoProvider) -> Result<Loaded, TlsFault> {
+    if wanted.file.exists() {
+        return load_certificate(&wanted.file, None, None, provider);
+    }
+    placeholder(&wanted.names, provider).map_err(|error| TlsFault::Unusable {
+        reason: error.to_string(),
+    })
 }
 
 /// What clients' earlier sessions are known by.

@@ -111,6 +111,8 @@ pub enum HandshakeError {
     Io(#[source] io::Error),
     #[error("the handshake was not done within {limit:?}")]
     TimedOut { limit: Duration },
+    #[error("an authority's challenge was answered")]
+    Challenge,
     #[error("what came is not TLS")]
     NotTls,
     #[error("there is no certificate for the name `{name}`")]
@@ -125,7 +127,8 @@ impl HandshakeError {
         match self {
             Self::Io(source) => format!("{self}: {source}"),
             Self::Failed(source) => format!("{self}: {source}"),
-            Self::Closed { .. }
+            Self::Challenge
+            | Self::Closed { .. }
             | Self::TimedOut { .. }
             | Self::NotTls
             | Self::UnknownName { .. } => self.to_string(),

@@ -1,6 +1,11 @@
 //! What is known of a TLS connection and of the certificates in it, as texts that plugins and logs can use.
 
-use std::{cell::OnceCell, fmt::Write as _, net::IpAddr};
+use std::{
+    cell::OnceCell,
+    fmt::Write as _,
+    net::IpAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use rustls::{CommonState, ProtocolVersion, pki_types::CertificateDer};
 use sha2::{Digest, Sha256};
@@ -122,6 +127,8 @@ pub(super) struct About {
     /// Whom it is for, in lower case: the alternative names, or else the common name.
     pub names: Vec<String>,
     validity: Validity,
+    /// Seconds since 1970.
+    lifetime: (i64, i64),
 }
 
 #[derive(Debug)]
@@ -132,6 +139,15 @@ enum Validity {
 }
 
 impl About {
+    /// From when until when it is valid.
+    pub fn lifetime(&self) -> Option<(SystemTime, SystemTime)> {
+        let at = |seconds: i64| {
+            let since = Duration::from_secs(u64::try_from(seconds).ok()?);
+            UNIX_EPOCH.checked_add(since)
+        };
+        Some((at(self.lifetime.0)?, at(self.lifetime.1)?))
+    }
+
     /// What there is to say about its dates, if anything.
     pub fn out_of_date(&self) -> Option<String> {
         match &self.validity {
@@ -167,6 +183,10 @@ pub(super) fn read_certificate(certificate: &CertificateDer<'_>) -> Result<About
     let now = x509_parser::time::ASN1Time::now();
     Ok(About {
         names,
+        lifetime: (
+            validity.not_before.timestamp(),
+            validity.not_after.timestamp(),
+        ),
         validity: if now < validity.not_before {
             Validity::NotYet(validity.not_before.to_string())
         } else if now > validity.not_after {

@@ -112,7 +112,7 @@ fn certificates_in(folder: &Path) -> Result<Vec<PathBuf>, TlsFault> {
     Ok(files)
 }
 
-fn load_certificate(
+pub(super) fn load_certificate(
     file: &Path,
     key: Option<&Path>,
     ocsp: Option<&Path>,

@@ -7,7 +7,10 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::files::Loaded;
+use super::{
+    acme::{AcmeChallenges, PROTOCOL},
+    files::Loaded,
+};
 use crate::config::UnknownName;
 
 thread_local! {
@@ -38,16 +41,18 @@ pub(super) struct Names {
     /// Never empty.
     default: Vec<Arc<CertifiedKey>>,
     unknown: UnknownName,
+    challenges: AcmeChallenges,
 }
 
 impl Names {
     /// `loaded` has at least one certificate; the first is the default, together with others for its names.
-    pub fn new(loaded: Vec<Loaded>, unknown: UnknownName) -> Self {
+    pub fn new(loaded: Vec<Loaded>, unknown: UnknownName, challenges: AcmeChallenges) -> Self {
         let mut names = Self {
             exact: HashMap::new(),
             wildcard: HashMap::new(),
             default: Vec::new(),
             unknown,
+            challenges,
         };
         let of_default: Vec<String> = loaded
             .first()
@@ -88,6 +93,12 @@ impl ResolvesServerCert for Names {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name();
         ASKED.set(name.map(|name| name.to_ascii_lowercase().into_boxed_str()));
+        if let Some(mut offered) = hello.alpn()
+            && offered.next() == Some(PROTOCOL)
+            && offered.next().is_none()
+        {
+            return self.challenges.find(name?);
+        }
         let found = self.find(name);
         REFUSED.set(found.is_none());
         let candidates = found?;
@@ -119,7 +130,10 @@ mod tests {
             key: Arc::clone(key),
             names: list.iter().map(|name| (*name).to_owned()).collect(),
         });
-        (Names::new(loaded.collect(), unknown), keys)
+        (
+            Names::new(loaded.collect(), unknown, AcmeChallenges::default()),
+            keys,
+        )
     }
 
     fn key() -> Arc<CertifiedKey> {

@@ -22,6 +22,12 @@ pub(super) fn provider(ciphers: Option<&[Cipher]>) -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
+/// Tells libraries that bring their own use of TLS whose cryptography to take, as they find more than one.
+pub fn use_one_cryptography() {
+    // The second time it is there already.
+    let _ = default_provider().install_default();
+}
+
 pub(super) fn versions(wanted: TlsVersions) -> Vec<&'static SupportedProtocolVersion> {
     TlsVersion::ALL
         .into_iter()

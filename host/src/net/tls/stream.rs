@@ -64,6 +64,11 @@ impl TlsStream {
         TlsFacts::new(self.session.state(), self.sni.take())
     }
 
+    /// Whether this is what both sides are to speak.
+    pub(super) fn has_agreed_on(&self, protocol: &[u8]) -> bool {
+        self.session.state().alpn_protocol() == Some(protocol)
+    }
+
     /// Whether the session is an earlier one that was taken up again.
     pub(super) fn is_resumed(&self) -> bool {
         self.session.state().handshake_kind() == Some(HandshakeKind::Resumed)
