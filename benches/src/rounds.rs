@@ -49,6 +49,8 @@ pub struct Bench {
 }
 
 const WARM_UP: f64 = 0.5;
+/// Warm up a proxy whose memory is measured.
+const FEW_CLIENTS: usize = 16;
 const RELOADS: usize = 3;
 
 impl Bench {
@@ -136,10 +138,12 @@ impl Run<'_> {
 
     /// Memory per connection, while all clients have had one answer and keep silent.
     fn idle(&self) -> Result<Sample> {
-        self.load(WARM_UP)?;
+        // By a few: what thousands of connections leave in the allocator would be there already when theirs
+        // is measured.
+        parse(&self.start_load(FEW_CLIENTS, WARM_UP)?.finish()?)?;
         let pids = cpu::family(self.running.process.pid());
         let before = cpu::memory(&pids)?;
-        let mut command = self.command(20.0)?;
+        let mut command = self.command(self.case.clients, 20.0)?;
         let mut load = Process::start(
             command
                 .arg("--hold")
@@ -158,8 +162,7 @@ impl Run<'_> {
     /// Replaces the configuration by one with another balancer, and back, while clients send requests.
     fn reload(&self, proxy: Proxy, seconds: f64) -> Result<Sample> {
         self.load(WARM_UP)?;
-        let mut command = self.command(seconds)?;
-        let load = Process::start(command.stdout(Stdio::piped()))?;
+        let load = self.start_load(self.case.clients, seconds)?;
         for turn in 0..RELOADS {
             thread::sleep(Duration::from_secs_f64(seconds / (RELOADS + 1) as f64));
             let mut model = self.running.model.clone();
@@ -181,11 +184,14 @@ impl Run<'_> {
     }
 
     fn load(&self, seconds: f64) -> Result<Report> {
-        let mut command = self.command(seconds)?;
-        parse(&Process::start(command.stdout(Stdio::piped()))?.finish()?)
+        parse(&self.start_load(self.case.clients, seconds)?.finish()?)
     }
 
-    fn command(&self, seconds: f64) -> Result<Command> {
+    fn start_load(&self, clients: usize, seconds: f64) -> Result<Process> {
+        Process::start(self.command(clients, seconds)?.stdout(Stdio::piped()))
+    }
+
+    fn command(&self, clients: usize, seconds: f64) -> Result<Command> {
         let listen = &self.running.model.listen;
         let to: SocketAddr = format!("{}:{}", listen.host, listen.port)
             .parse()
@@ -198,7 +204,7 @@ impl Run<'_> {
             .arg(self.requests);
         command.args([
             "--clients",
-            &self.case.clients.to_string(),
+            &clients.to_string(),
             "--seconds",
             &seconds.to_string(),
         ]);
