@@ -69,11 +69,21 @@ fn value_end(input: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-/// The first byte from `at` on that is below a space, or DEL. Eight bytes at a time, as in
-/// <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>.
+/// The first byte from `at` on that is below a space, or DEL. Sixteen bytes at a time until there is one
+/// among them, then eight as in <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>.
 fn next_control(input: &[u8], mut at: usize) -> Option<usize> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * EACH;
+    // Folded instead of `any`, so that it is a few vector instructions.
+    let has_control = |bytes: &[u8; 16]| {
+        let control = |byte: u8| byte < b' ' || byte == 0x7f;
+        bytes
+            .iter()
+            .fold(false, |found, &byte| found | control(byte))
+    };
+    let (sixteens, _) = input.get(at..)?.as_chunks();
+    let clean = sixteens.iter().take_while(|bytes| !has_control(bytes));
+    at += 16 * clean.count();
     while let Some(eight) = input.get(at..at + 8) {
         let word = u64::from_le_bytes(eight.try_into().expect("eight bytes are eight bytes"));
         let below_space = word.wrapping_sub(0x20 * EACH) & !word;

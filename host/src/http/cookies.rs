@@ -1,10 +1,12 @@
 //! Single cookies within Cookie and Set-Cookie fields: finding them, taking them out, giving them another
 //! value. What is not theirs stays byte for byte; nothing is decoded or unquoted, and case counts.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 use super::{
-    fields::{BadField, Fields, Rewrite},
+    fields::{BadField, Fields, Parts, Rewrite},
     known::Known,
     syntax::trim,
 };
@@ -31,20 +33,37 @@ pub fn set_cookie<'a>(fields: &'a Fields, name: &str) -> Option<&'a [u8]> {
 
 /// Takes every cookie of that name out of the Cookie fields; a field that has none left goes.
 pub fn remove_cookies(fields: &mut Fields, name: &str) {
-    if cookie(fields, name).is_none() {
-        return;
-    }
     fields.rewrite(Known::Cookie, |line| {
-        if cookie_in(line, name).is_none() {
+        let mut kept = Parts::new();
+        let mut start = 0;
+        for pair in line.split(|&b| b == b';') {
+            let end = start + pair.len();
+            if value_of(pair, name).is_none() {
+                match kept.last_mut() {
+                    Some(last) if last.end + 1 == start => last.end = end,
+                    // With the semicolon that divides it from what is kept before it.
+                    Some(_) => kept.push(start - 1..end),
+                    None => kept.push(start..end),
+                }
+            }
+            start = end + 1;
+        }
+        if let [whole] = &kept[..]
+            && *whole == (0..line.len())
+        {
             return Rewrite::Keep;
         }
-        let others = line.split(|&b| b == b';');
-        let others = others.filter(|pair| value_of(pair, name).is_none());
-        let kept = others.collect::<Vec<_>>().join(&b';');
         // What was behind the first one brings along the blank that divided them.
-        match trim(&kept) {
-            [] => Rewrite::Drop,
-            kept => Rewrite::To(kept.to_vec()),
+        let blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+        if let Some(first) = kept.first_mut() {
+            first.start += line[first.clone()].iter().take_while(blank).count();
+        }
+        if let Some(last) = kept.last_mut() {
+            last.end -= line[last.clone()].iter().rev().take_while(blank).count();
+        }
+        match kept.iter().all(Range::is_empty) {
+            true => Rewrite::Drop,
+            false => Rewrite::Parts(kept),
         }
     });
 }

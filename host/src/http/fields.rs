@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::{
     body::BadBody,
     clean, host,
@@ -55,7 +57,12 @@ pub(super) enum Rewrite {
     Keep,
     Drop,
     To(Vec<u8>),
+    /// These parts of the value that it has, by positions in it.
+    Parts(Parts),
 }
+
+/// Parts of a value; mostly one or two.
+pub(super) type Parts = SmallVec<[Range<usize>; 2]>;
 
 /// Why an edit was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -280,28 +287,29 @@ impl Fields {
         limits: &HeadLimits,
     ) -> Option<usize> {
         self.clear();
+        // A longer head is refused in any case, and up to there all positions fit into 32 bits.
+        let input = &input[..input.len().min(limits.bytes).min(u32::MAX as usize)];
         let mut at = first_line;
         while *input.get(at)? != b'\r' {
             let line = clean::line(input, at)?;
             let name_len = line.name_end - at;
-            if name_len > NAME_LIMIT || self.list.len() == limits.fields || line.end > limits.bytes
-            {
+            if name_len > NAME_LIMIT || self.list.len() == limits.fields {
                 return None;
             }
             let known = Known::of(&input[at..line.name_end]);
             self.present |= known.bit();
             self.list.push(Field {
-                start: offset(at),
-                value_start: offset(line.value_start),
-                value_end: offset(line.value_end),
-                end: offset(line.end),
+                start: at as u32,
+                value_start: line.value_start as u32,
+                value_end: line.value_end as u32,
+                end: line.end as u32,
                 name_len: name_len as u16,
                 known,
             });
             at = line.end;
         }
         let end = at + 2;
-        if *input.get(at + 1)? != b'\n' || end > limits.bytes {
+        if *input.get(at + 1)? != b'\n' {
             return None;
         }
         self.bytes.extend_from_slice(&input[..end]);
@@ -397,6 +405,10 @@ impl Fields {
             match decided {
                 Rewrite::Keep => at += 1,
                 Rewrite::Drop => drop(self.list.remove(at)),
+                Rewrite::Parts(parts) => {
+                    self.list[at] = self.push_parts(&field, &parts);
+                    at += 1;
+                }
                 Rewrite::To(value) => {
                     let name = self.name(&field).to_owned();
                     self.push(&name, &value, known);
@@ -404,6 +416,29 @@ impl Fields {
                     at += 1;
                 }
             }
+        }
+    }
+
+    /// Writes a line of the name of `field` and parts of its value.
+    fn push_parts(&mut self, field: &Field, parts: &[Range<usize>]) -> Field {
+        let bytes = &mut self.bytes;
+        let start = bytes.len();
+        let name = field.start as usize;
+        bytes.extend_from_within(name..name + usize::from(field.name_len));
+        bytes.extend_from_slice(b": ");
+        let value_start = bytes.len();
+        let value = field.value_start as usize;
+        for part in parts {
+            bytes.extend_from_within(value + part.start..value + part.end);
+        }
+        let value_end = bytes.len();
+        bytes.extend_from_slice(b"\r\n");
+        Field {
+            start: offset(start),
+            value_start: offset(value_start),
+            value_end: offset(value_end),
+            end: offset(bytes.len()),
+            ..*field
         }
     }
 

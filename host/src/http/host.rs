@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use memchr::memchr_iter;
+
 use super::syntax::is_host_byte;
 
 /// The longest name that DNS can carry, with its trailing dot.
@@ -50,7 +52,12 @@ fn is_name(host: &[u8]) -> bool {
         && host.len() <= LONGEST
         && host[0] != b'.'
         && host.iter().all(|&b| is_host_byte(b))
-        && !host.windows(2).any(|pair| pair == b"..")
+        && !has_empty_label(host)
+}
+
+/// Dots are few, so they are found first.
+fn has_empty_label(host: &[u8]) -> bool {
+    memchr_iter(b'.', host).any(|dot| host.get(dot + 1) == Some(&b'.'))
 }
 
 fn is_port(port: &[u8]) -> bool {
