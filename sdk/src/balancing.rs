@@ -39,6 +39,17 @@ pub struct Pick<'a> {
 }
 
 impl Pick<'_> {
+    /// The question where nothing but the turn is known.
+    #[inline]
+    pub(crate) fn in_turn(turn: u64) -> Self {
+        Self {
+            turn,
+            values: Values::new(&[]),
+            loads: &[],
+            tried: &[],
+        }
+    }
+
     /// Whether this exchange has already failed on that server.
     #[inline]
     pub fn has_tried(&self, server: usize) -> bool {

@@ -58,6 +58,10 @@ exported!(
     "package weir:sdk-balancer; world balancer { export weir:plugin/balancer@0.1.0; }"
 );
 exported!(
+    balancer_ahead,
+    "package weir:sdk-balancer-ahead; world balancer-ahead { export weir:plugin/balancer-ahead@0.1.0; }"
+);
+exported!(
     balancer_feedback,
     "package weir:sdk-balancer-feedback; world balancer-feedback { export weir:plugin/balancer-feedback@0.1.0; }"
 );

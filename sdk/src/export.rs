@@ -8,6 +8,7 @@ use crate::{
     config,
     contract::{
         balancer::exports::weir::plugin::balancer,
+        balancer_ahead::exports::weir::plugin::balancer_ahead,
         balancer_feedback::exports::weir::plugin::balancer_feedback,
         imports::weir::plugin::types::Edit, lifecycle::exports::weir::plugin::lifecycle,
         persistence::exports::weir::plugin::persistence,
@@ -16,15 +17,18 @@ use crate::{
     },
     log,
     needs::Needs,
-    plugin::{Balancer, FeedbackBalancer, Persistence, Plugin, RequestFilter, ResponseFilter},
+    plugin::{
+        AheadBalancer, Balancer, FeedbackBalancer, Persistence, Plugin, RequestFilter,
+        ResponseFilter,
+    },
     values::Values,
 };
 
 /// Makes a type the plugin that this crate builds: `weir_sdk::export!(Tiers: RequestFilter)`.
 ///
 /// Roles are joined with `+`: `RequestFilter + ResponseFilter`, `Balancer + FeedbackBalancer`. They are
-/// what the type implements of [`RequestFilter`], [`ResponseFilter`], [`Balancer`], [`FeedbackBalancer`]
-/// and [`Persistence`]. Use it once per crate.
+/// what the type implements of [`RequestFilter`], [`ResponseFilter`], [`Balancer`], [`AheadBalancer`],
+/// [`FeedbackBalancer`] and [`Persistence`]. Use it once per crate.
 #[macro_export]
 macro_rules! export {
     ($plugin:ident: $role:ident $(+ $more:ident)*) => {
@@ -68,6 +72,9 @@ macro_rules! __export_role {
     (Balancer $plugin:ident) => {
         $crate::__export_role!(balancer Balancer $plugin);
     };
+    (AheadBalancer $plugin:ident) => {
+        $crate::__export_role!(balancer_ahead AheadBalancer $plugin);
+    };
     (FeedbackBalancer $plugin:ident) => {
         $crate::__export_role!(balancer_feedback FeedbackBalancer $plugin);
     };
@@ -77,7 +84,7 @@ macro_rules! __export_role {
     ($other:ident $plugin:ident) => {
         ::std::compile_error!(::std::concat!(
             "no role named `", ::std::stringify!($other),
-            "`; there are RequestFilter, ResponseFilter, Balancer, FeedbackBalancer, Persistence"
+            "`; there are RequestFilter, ResponseFilter, Balancer, AheadBalancer, FeedbackBalancer, Persistence"
         ));
     };
     ($interface:ident $role:ident $plugin:ident) => {
@@ -166,6 +173,18 @@ impl<P: Exported + Balancer> balancer::Guest for Component<P> {
             tried: tried.as_deref().unwrap_or_default(),
         };
         P::with(|plugin| plugin.pick(&pick)).map(|server| server as u32)
+    }
+}
+
+impl<P: Exported + AheadBalancer> balancer_ahead::Guest for Component<P> {
+    fn picks(first: u64, count: u32) -> Vec<Option<u32>> {
+        let turns = (0..u64::from(count)).map(|ahead| first.wrapping_add(ahead));
+        P::with(|plugin| {
+            turns
+                .map(|turn| plugin.pick(&Pick::in_turn(turn)))
+                .map(|picked| picked.map(|server| server as u32))
+                .collect()
+        })
     }
 }
 

@@ -81,7 +81,8 @@ pub use hook::{Hook, OnAssigned, OnLookup, OnPick, OnRequest, OnResponse, SeesRe
 pub use input::{Input, ResponseInput};
 pub use needs::{BackendRef, Handle, Needs};
 pub use plugin::{
-    Balancer, FeedbackBalancer, Found, Persistence, Plugin, RequestFilter, ResponseFilter,
+    AheadBalancer, Balancer, FeedbackBalancer, Found, Persistence, Plugin, RequestFilter,
+    ResponseFilter,
 };
 pub use schedule::Schedule;
 pub use values::Values;

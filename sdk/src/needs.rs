@@ -78,6 +78,13 @@ impl Needs {
         self.feature("always-assigned");
     }
 
+    /// Says that what the hooks other than `pick` answer follows from what they are called with and from the
+    /// contents of the maps: not from the clock, from random numbers, or from earlier calls. The proxy may
+    /// then give an answer again instead of calling.
+    pub fn repeatable(&mut self) {
+        self.feature("repeatable");
+    }
+
     /// Filters of both directions: be asked about every response even if no fact about it is needed. A
     /// plugin that asked for such a fact, or is a [`ResponseFilter`](crate::ResponseFilter) alone, is asked
     /// anyway.

@@ -49,6 +49,13 @@ pub trait Balancer: Plugin {
     fn pick(&mut self, pick: &Pick<'_>) -> Option<usize>;
 }
 
+/// A balancer whose picks follow from the turn and the last `update` alone, as long as nothing was tried.
+///
+/// The proxy then asks for many turns in one call, for each of which `pick` is called with the turn and
+/// nothing else, and has the answers ready when requests come. It is passed over if `configure` asked
+/// for inputs of `pick` or for loads.
+pub trait AheadBalancer: Balancer {}
+
 /// A balancer that learns how its picks turned out.
 pub trait FeedbackBalancer: Balancer {
     /// Called when an exchange ends. `server` is a position in the last `update`; `took` is the time from

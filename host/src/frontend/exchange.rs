@@ -222,12 +222,15 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 }
                 Err(Failed) => continue,
             };
-            self.response_edits.extend(decision.response_edits);
-            match decision.verdict {
+            self.response_edits
+                .extend_from_slice(&decision.response_edits);
+            match &decision.verdict {
                 Verdict::Pass => {}
-                Verdict::UseBackend(position) => chosen = Some(filter.backends[position]),
-                Verdict::Reply(reply) => return Ok(Routed::Answer(Answer::Reply(reply))),
-                Verdict::Deny(status) => return Ok(Routed::Answer(Answer::Denied(status))),
+                Verdict::UseBackend(position) => chosen = Some(filter.backends[*position]),
+                Verdict::Reply(reply) => {
+                    return Ok(Routed::Answer(Answer::Reply(reply.clone())));
+                }
+                Verdict::Deny(status) => return Ok(Routed::Answer(Answer::Denied(*status))),
             }
         }
         chosen.map(Routed::Backend).ok_or(ExchangeError::NoBackend)
@@ -238,7 +241,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         &mut self,
         frontend: &Frontend,
         plugin: &LocalPlugin,
-    ) -> Result<Decision, Failed> {
+    ) -> Result<Arc<Decision>, Failed> {
         let decision = policy::on_request(plugin, &self.facts(frontend, None, None))?;
         self.make_edits(frontend, plugin, decision)
     }
@@ -248,7 +251,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         frontend: &Frontend,
         plugin: &LocalPlugin,
         offload: &Offload,
-    ) -> Result<Decision, Failed> {
+    ) -> Result<Arc<Decision>, Failed> {
         let facts = self.facts(frontend, None, None);
         let decision = policy::offloaded::on_request(plugin, offload, &facts).await?;
         self.make_edits(frontend, plugin, decision)
@@ -258,8 +261,8 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         &mut self,
         frontend: &Frontend,
         plugin: &LocalPlugin,
-        decision: Decision,
-    ) -> Result<Decision, Failed> {
+        decision: Arc<Decision>,
+    ) -> Result<Arc<Decision>, Failed> {
         match edits::apply_request(&mut self.head, &mut self.vars, &decision.edits) {
             Ok(()) => Ok(decision),
             Err(bad) => {
@@ -282,13 +285,12 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let found = match plugin.offload() {
             None => policy::lookup(plugin, &facts),
             Some(offload) => Box::pin(policy::offloaded::lookup(plugin, offload, &facts)).await,
-        };
+        }?;
         if let Err(bad) = edits::apply_request(&mut self.head, &mut self.vars, &found.edits) {
             let facts = self.facts(frontend, Some(backend), None);
             plugin.refused(&facts, Hook::Lookup, &bad);
         }
-        let key = found.server?;
-        let known = backend.server_by_persistence_key(&key);
+        let known = backend.server_by_persistence_key(found.server.as_deref()?);
         // A server that takes no new clients still serves those it has.
         let usable = known.filter(|index| backend.servers[*index].state.is_up());
         self.record.bound(known.is_some(), usable.is_some());

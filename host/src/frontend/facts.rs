@@ -191,7 +191,12 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// The values as texts.
+pub(super) fn texts<'a>(values: &'a Values<'_>) -> impl Iterator<Item = Option<&'a str>> {
+    values.iter().map(Option::as_deref)
+}
+
 /// What a plugin call takes.
 pub(super) fn borrowed<'a>(values: &'a Values<'_>) -> SmallVec<[Option<&'a str>; 8]> {
-    values.iter().map(Option::as_deref).collect()
+    texts(values).collect()
 }

@@ -17,6 +17,7 @@ mod generation;
 mod h2;
 mod policy;
 mod reach;
+mod recall;
 mod record;
 mod secure;
 mod side;

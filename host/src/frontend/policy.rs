@@ -4,20 +4,24 @@
 //! fails is asked once more as a fresh instance; then the balancer of the generation before is asked;
 //! then there is no server. The proxy has no balancing of its own.
 
+mod known;
 pub mod offloaded;
 
 use std::{
     cell::RefCell,
     fmt,
+    iter::once,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use smallvec::SmallVec;
 use tracing::{info, warn};
 
+use self::known::Known;
 use super::{
     edits::{self, BadEdit},
-    facts::{Facts, borrowed},
+    facts::{Facts, borrowed, texts},
     generation::{Backend, LocalBackend, PluginUse},
 };
 use crate::{
@@ -34,6 +38,7 @@ pub struct Failed;
 pub struct LocalPlugin {
     used: PluginUse,
     instance: RefCell<Option<Instance>>,
+    known: Known,
 }
 
 impl fmt::Debug for LocalPlugin {
@@ -60,6 +65,7 @@ impl LocalPlugin {
         Self {
             used: used.clone(),
             instance: RefCell::new(instance),
+            known: Known::default(),
         }
     }
 
@@ -177,10 +183,16 @@ impl LocalPlugin {
 }
 
 /// Asks a filter about a request. Its edits of the request are yet to be made; the rest is checked.
-pub fn on_request(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Decision, Failed> {
+pub fn on_request(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Arc<Decision>, Failed> {
     let values = facts.values(plugin.inputs_of(Hook::OnRequest));
+    let known = &plugin.known.on_request;
+    let unknown = match plugin.recall(known, texts(&values)) {
+        Ok(decision) => return Ok(decision),
+        Err(unknown) => unknown,
+    };
     let decision = plugin.call(facts, |instance| instance.on_request(&borrowed(&values)))?;
-    checked_decision(plugin, facts, decision)
+    let decision = checked_decision(plugin, facts, decision)?;
+    Ok(plugin.keep(known, unknown, decision))
 }
 
 fn checked_decision(
@@ -200,37 +212,48 @@ fn checked_decision(
 }
 
 /// Shows a filter the response. Its edits have been checked, not applied.
-pub fn on_response(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Vec<Edit>, Failed> {
+pub fn on_response(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Arc<Vec<Edit>>, Failed> {
     let values = facts.values(plugin.inputs_of(Hook::OnResponse));
+    let known = &plugin.known.on_response;
+    let unknown = match plugin.recall(known, texts(&values)) {
+        Ok(edits) => return Ok(edits),
+        Err(unknown) => unknown,
+    };
     let edits = plugin.call(facts, |instance| instance.on_response(&borrowed(&values)))?;
-    checked_response(plugin, facts, Hook::OnResponse, edits)
+    let edits = checked_response(plugin, facts, Hook::OnResponse, edits)?;
+    Ok(plugin.keep(known, unknown, edits))
 }
 
-/// What persistence comes to that gives no answer.
-const NO_MEMORY: Found = Found {
-    server: None,
-    edits: Vec::new(),
-};
-
 /// Asks persistence which server the client had. A failure is as good as no memory.
-pub fn lookup(plugin: &LocalPlugin, facts: &Facts<'_>) -> Found {
+pub fn lookup(plugin: &LocalPlugin, facts: &Facts<'_>) -> Option<Arc<Found>> {
     let values = facts.values(plugin.inputs_of(Hook::Lookup));
+    let known = &plugin.known.lookup;
+    let unknown = match plugin.recall(known, texts(&values)) {
+        Ok(found) => return Some(found),
+        Err(unknown) => unknown,
+    };
     let ask = |instance: &mut Instance| instance.lookup(&borrowed(&values));
     let found = plugin.call(facts, ask);
     let found = found.or_else(|Failed| plugin.call(facts, ask));
-    found.unwrap_or(NO_MEMORY)
+    Some(plugin.keep(known, unknown, found.ok()?))
 }
 
 /// Tells persistence which server the client has now.
-pub fn assigned(plugin: &LocalPlugin, server: &Server, facts: &Facts<'_>) -> Vec<Edit> {
+pub fn assigned(plugin: &LocalPlugin, server: &Server, facts: &Facts<'_>) -> Arc<Vec<Edit>> {
     let values = facts.values(plugin.inputs_of(Hook::Assigned));
-    let key = &server.persistence_key;
+    let key = server.persistence_key.as_str();
+    let known = &plugin.known.assigned;
+    let unknown = match plugin.recall(known, once(Some(key)).chain(texts(&values))) {
+        Ok(edits) => return edits,
+        Err(unknown) => unknown,
+    };
     let ask = |instance: &mut Instance| instance.assigned(key, &borrowed(&values));
     let edits = plugin.call(facts, ask);
     let edits = edits.or_else(|Failed| plugin.call(facts, ask));
-    edits
-        .and_then(|edits| checked_response(plugin, facts, Hook::Assigned, edits))
-        .unwrap_or_default()
+    match edits.and_then(|edits| checked_response(plugin, facts, Hook::Assigned, edits)) {
+        Ok(edits) => plugin.keep(known, unknown, edits),
+        Err(Failed) => Arc::default(),
+    }
 }
 
 fn checked_response(
@@ -263,6 +286,26 @@ struct Told {
     /// Position in `update` → position in the backend's servers.
     servers: Vec<u32>,
     loads: Vec<u32>,
+    ahead: Ahead,
+}
+
+/// Picks that were asked for ahead of their turns.
+#[derive(Debug, Default)]
+struct Ahead {
+    first: u64,
+    /// Positions in `update`.
+    picks: Vec<Option<usize>>,
+}
+
+/// For how many turns to ask at once: enough to make the call a small part of each pick. Workers share the
+/// turns, so of many workers each uses few of those it asked for.
+const AHEAD: u32 = 128;
+
+impl Ahead {
+    fn at(&self, turn: u64) -> Option<Option<usize>> {
+        let ahead = usize::try_from(turn.wrapping_sub(self.first)).ok()?;
+        self.picks.get(ahead).copied()
+    }
 }
 
 /// The outcome of asking for a server.
@@ -305,6 +348,15 @@ impl LocalBalancer {
         facts: &Facts<'_>,
     ) -> Result<Pick, Failed> {
         let told = &mut *self.told.borrow_mut();
+        let plugin = &self.plugin.used.plugin;
+        let goes_by_turn = tried.is_empty() && plugin.picks_ahead();
+        if goes_by_turn
+            && told.version == backend.state.version()
+            && let Some(picked) = told.ahead.at(turn)
+        {
+            self.plugin.used.metrics.recalled();
+            return Ok(told.picked(picked));
+        }
         let values = facts.values(self.plugin.inputs_of(Hook::Pick));
         let answer = self.plugin.call(facts, |instance| {
             // The version is read before the servers, so a change in between is seen next time.
@@ -313,19 +365,29 @@ impl LocalBalancer {
                 let candidates = candidates(backend, &mut told.servers);
                 instance.update(&candidates)?;
                 told.version = version;
+                told.ahead = Ahead::default();
             }
             if told.servers.is_empty() {
                 return Ok(None);
             }
+            if goes_by_turn {
+                let picks = instance.picks(turn, AHEAD)?;
+                told.ahead = Ahead { first: turn, picks };
+                return Ok(told.ahead.at(turn).flatten());
+            }
             told.loads.clear();
-            if self.plugin.used.plugin.wants_loads() {
+            if plugin.wants_loads() {
                 told.loads.extend(told.servers.iter().map(|index| {
                     let state = &backend.servers[*index as usize].state;
                     state.active() + state.queued()
                 }));
             }
-            let tried: SmallVec<[u32; 4]> = told
-                .servers
+            // Mostly nothing was tried, and then there is nothing to find among many servers.
+            let might_be_tried = match tried {
+                [] => &[],
+                _ => &told.servers[..],
+            };
+            let tried: SmallVec<[u32; 4]> = might_be_tried
                 .iter()
                 .enumerate()
                 .filter(|(_, index)| tried.contains(&(**index as usize)))
@@ -336,10 +398,17 @@ impl LocalBalancer {
         if answer.is_err() {
             told.version = 0;
         }
-        Ok(match answer? {
-            Some(position) => Pick::Server(told.servers[position] as usize),
+        answer.map(|picked| told.picked(picked))
+    }
+}
+
+impl Told {
+    /// `position` was checked to be one in the last `update`.
+    fn picked(&self, position: Option<usize>) -> Pick {
+        match position {
+            Some(position) => Pick::Server(self.servers[position] as usize),
             None => Pick::NoServer,
-        })
+        }
     }
 }
 

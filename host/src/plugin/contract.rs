@@ -11,15 +11,17 @@ pub enum Role {
     RequestFilter,
     ResponseFilter,
     Balancer,
+    BalancerAhead,
     BalancerFeedback,
     Persistence,
 }
 
 impl Role {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::RequestFilter,
         Self::ResponseFilter,
         Self::Balancer,
+        Self::BalancerAhead,
         Self::BalancerFeedback,
         Self::Persistence,
     ];
@@ -30,6 +32,7 @@ impl Role {
             Self::RequestFilter => "request-filter",
             Self::ResponseFilter => "response-filter",
             Self::Balancer => "balancer",
+            Self::BalancerAhead => "balancer-ahead",
             Self::BalancerFeedback => "balancer-feedback",
             Self::Persistence => "persistence",
         }
@@ -80,7 +83,7 @@ impl Place {
     pub fn plays(self, role: Role) -> bool {
         match role {
             Role::RequestFilter | Role::ResponseFilter => self == Self::Filter,
-            Role::Balancer | Role::BalancerFeedback => self == Self::Balancer,
+            Role::Balancer | Role::BalancerAhead | Role::BalancerFeedback => self == Self::Balancer,
             Role::Persistence => self == Self::Persistence,
         }
     }

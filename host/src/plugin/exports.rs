@@ -27,6 +27,7 @@ type OnRequest = TypedFunc<(Values,), (Decision,)>;
 type OnResponse = TypedFunc<(Values,), (Vec<Edit>,)>;
 type Update = TypedFunc<(&'static [Server],), ()>;
 type Pick = TypedFunc<(u64, Option<Values>, Numbers, Numbers), (Option<u32>,)>;
+type Picks = TypedFunc<(u64, u32), (Vec<Option<u32>>,)>;
 type Observe = TypedFunc<(u32, Outcome, u64), ()>;
 type Lookup = TypedFunc<(Values,), (Found,)>;
 type Assigned = TypedFunc<(&'static str, Values), (Vec<Edit>,)>;
@@ -38,6 +39,7 @@ pub(super) struct Exports {
     pub on_request: Option<OnRequest>,
     pub on_response: Option<OnResponse>,
     pub balancer: Option<Balancer>,
+    pub picks: Option<Picks>,
     pub observe: Option<Observe>,
     pub persistence: Option<Persistence>,
 }
@@ -61,6 +63,7 @@ pub(super) struct ExportIndices {
     on_request: Option<ComponentExportIndex>,
     on_response: Option<ComponentExportIndex>,
     balancer: Option<[ComponentExportIndex; 2]>,
+    picks: Option<ComponentExportIndex>,
     observe: Option<ComponentExportIndex>,
     persistence: Option<[ComponentExportIndex; 2]>,
 }
@@ -95,6 +98,7 @@ impl ExportIndices {
             on_request: find_if(Role::RequestFilter, "on-request")?,
             on_response: find_if(Role::ResponseFilter, "on-response")?,
             balancer: pair(Role::Balancer, ["update", "pick"])?,
+            picks: find_if(Role::BalancerAhead, "picks")?,
             observe: find_if(Role::BalancerFeedback, "observe")?,
             persistence: pair(Role::Persistence, ["lookup", "assigned"])?,
         })
@@ -119,6 +123,7 @@ impl ExportIndices {
                 }),
                 None => None,
             },
+            picks: binder.optional(Role::BalancerAhead, self.picks.as_ref())?,
             observe: binder.optional(Role::BalancerFeedback, self.observe.as_ref())?,
             persistence: match &self.persistence {
                 Some([lookup, assigned]) => Some(Persistence {

@@ -220,15 +220,32 @@ impl Instance {
             balancer.pick.call(store, asked)
         })?;
         let picked = picked.map(v0_1::position);
-        let servers = self.servers;
-        let checked = match picked {
-            Some(index) if index >= servers => {
-                Err(format!("server {index}, and the last update had {servers}"))
-            }
-            Some(_) | None => Ok(()),
-        };
+        let checked = check_pick(picked, self.servers);
         self.checked(Call::Pick, checked)?;
         Ok(picked)
+    }
+
+    /// Asks a balancer that goes by the turn alone for its picks in `count` turns from `first` on. They are
+    /// checked as those of [`pick`](Self::pick) are.
+    pub fn picks(&mut self, first: u64, count: u32) -> Result<Vec<Option<usize>>, CallError> {
+        let (picks,) = self.call(Call::Picks, |store, exports| {
+            let picks = exports.picks.ok_or_else(|| no_role(Role::BalancerAhead))?;
+            picks.call(store, (first, count))
+        })?;
+        let picks: Vec<_> = picks
+            .into_iter()
+            .map(|picked| picked.map(v0_1::position))
+            .collect();
+        let checked = match picks.len() {
+            found if found != count as usize => {
+                Err(format!("{found} picks, and it was asked for {count}"))
+            }
+            _ => picks
+                .iter()
+                .try_for_each(|picked| check_pick(*picked, self.servers)),
+        };
+        self.checked(Call::Picks, checked)?;
+        Ok(picks)
     }
 
     /// Tells a balancer that learns how a pick turned out.
@@ -332,6 +349,15 @@ fn check_decision(decision: &Decision, backends: usize) -> Result<(), String> {
     }
     check_edits(&decision.edits)?;
     check_edits(&decision.response_edits)
+}
+
+fn check_pick(picked: Option<usize>, servers: usize) -> Result<(), String> {
+    match picked {
+        Some(index) if index >= servers => {
+            Err(format!("server {index}, and the last update had {servers}"))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn check_edits(edits: &[Edit]) -> Result<(), String> {

@@ -311,6 +311,9 @@ fn try_out(
                 instance.update(&servers)?;
                 instance.pick(0, &nothing(Hook::Pick), loads, &[])?;
             }
+            Role::BalancerAhead => {
+                instance.picks(0, 1)?;
+            }
             Role::BalancerFeedback => {
                 instance.observe(0, crate::model::Outcome::Success, 1_000)?;
             }

@@ -7,9 +7,10 @@ use super::{contract::Role, error::LoadFault, v0_1};
 /// More than any sensible plugin asks for; each input costs something in every call.
 const INPUTS_LIMIT: usize = 256;
 
-const FEATURES: [&str; 2] = [LOADS, ALWAYS_ASSIGNED];
+const FEATURES: [&str; 3] = [LOADS, ALWAYS_ASSIGNED, REPEATABLE];
 const LOADS: &str = "loads";
 const ALWAYS_ASSIGNED: &str = "always-assigned";
+const REPEATABLE: &str = "repeatable";
 
 /// A plugin's needs, all of which can be met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub(super) struct Needs {
     pub backends: Vec<BackendName>,
     pub loads: bool,
     pub always_assigned: bool,
+    pub repeatable: bool,
 }
 
 impl Needs {
@@ -53,6 +55,7 @@ impl Needs {
             match feature.as_str() {
                 LOADS => needs.loads = true,
                 ALWAYS_ASSIGNED => needs.always_assigned = true,
+                REPEATABLE => needs.repeatable = true,
                 _ => {
                     return Err(LoadFault::UnknownFeature {
                         feature: feature.clone(),
@@ -242,7 +245,8 @@ mod tests {
         );
         assert_eq!(
             refused(asked(&[], &[], &["telepathy"])),
-            "it asks for the feature `telepathy`; on offer: `loads`, `always-assigned`"
+            "it asks for the feature `telepathy`; on offer: `loads`, `always-assigned`, \
+             `repeatable`"
         );
     }
 

@@ -185,6 +185,23 @@ impl Plugin {
         self.needs.always_assigned
     }
 
+    /// Whether an answer can be given again as long as parameters and maps are the same.
+    pub fn is_repeatable(&self) -> bool {
+        self.needs.repeatable
+    }
+
+    /// Changes whenever one of the maps that were granted does.
+    pub fn maps_version(&self) -> u64 {
+        let maps = &self.core.surroundings.maps;
+        // Each only counts up, so no two changes make up for each other.
+        maps.iter().map(|map| map.version()).sum()
+    }
+
+    /// Whether picks can be asked for ahead, with the turn alone.
+    pub fn picks_ahead(&self) -> bool {
+        self.has(Role::BalancerAhead) && !self.needs.loads && self.inputs(Hook::Pick).is_empty()
+    }
+
     /// Whether `observe` is to be called.
     pub fn has_feedback(&self) -> bool {
         self.has(Role::BalancerFeedback)

@@ -212,11 +212,12 @@ pub(super) const CAUSES: [&str; 10] = [
 
 /// What calls of a plugin came to, at one place that uses it.
 #[derive(Debug, Default)]
-pub struct PluginMetrics(Counters<12>);
+pub struct PluginMetrics(Counters<{ CAUSES.len() + 3 }>);
 
 impl PluginMetrics {
     const CALLS: usize = CAUSES.len();
     const QUARANTINED: usize = CAUSES.len() + 1;
+    const RECALLED: usize = CAUSES.len() + 2;
 
     /// A call came back with an answer.
     pub fn called(&self) {
@@ -236,6 +237,11 @@ impl PluginMetrics {
         self.failed("refused");
     }
 
+    /// A call was not made because its answer was known.
+    pub fn recalled(&self) {
+        self.0.add(Self::RECALLED, 1);
+    }
+
     /// A call was not made because the plugin failed too often.
     pub fn quarantined(&self) {
         self.0.add(Self::QUARANTINED, 1);
@@ -247,6 +253,10 @@ impl PluginMetrics {
 
     pub(super) fn failures(&self, cause: usize) -> u64 {
         self.0.sum(cause)
+    }
+
+    pub(super) fn recalls(&self) -> u64 {
+        self.0.sum(Self::RECALLED)
     }
 
     pub(super) fn skipped(&self) -> u64 {

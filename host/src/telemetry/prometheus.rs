@@ -227,6 +227,11 @@ fn write_plugins(snapshot: &Snapshot, out: &mut String) {
         "Calls that failed, by cause.",
         failures,
     );
+    let recalled = rows
+        .iter()
+        .map(|(labels, metrics)| (labels.clone(), metrics.recalls()));
+    let help = "Calls not made because the answer was known.";
+    family(out, "plugin", "recalled", help, recalled);
     let skipped = rows
         .iter()
         .map(|(labels, metrics)| (labels.clone(), metrics.skipped()));

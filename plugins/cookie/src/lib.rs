@@ -48,6 +48,10 @@ impl Plugin for Cookie {
         if bound_clients_matter {
             needs.always_assigned();
         }
+        if !config.is_dated() {
+            // Dates are compared with the clock; without them the values say it all.
+            needs.repeatable();
+        }
         let name = &config.name;
         let sent = config
             .is_dated()

@@ -50,6 +50,7 @@ impl Plugin for GroupMap {
     type Config = Config;
 
     fn configure(config: Config, needs: &mut Needs) -> Result<Self, ConfigError> {
+        needs.repeatable();
         let map = Map::named(config.map);
         if map.version() == 0 {
             let name = map.name();

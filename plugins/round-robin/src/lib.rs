@@ -1,13 +1,15 @@
 //! Servers take turns, as often as their weights say and evenly spread. Knows nothing of loads.
 
-use weir_sdk::{Balancer, ConfigError, Needs, NoConfig, Pick, Plugin, Schedule, Server};
+use weir_sdk::{
+    AheadBalancer, Balancer, ConfigError, Needs, NoConfig, Pick, Plugin, Schedule, Server,
+};
 
 #[derive(Debug)]
 pub struct RoundRobin {
     schedule: Schedule,
 }
 
-weir_sdk::export!(RoundRobin: Balancer);
+weir_sdk::export!(RoundRobin: Balancer + AheadBalancer);
 
 impl Plugin for RoundRobin {
     type Config = NoConfig;
@@ -28,6 +30,8 @@ impl Balancer for RoundRobin {
         self.schedule.pick(pick)
     }
 }
+
+impl AheadBalancer for RoundRobin {}
 
 #[cfg(test)]
 mod tests {

@@ -31,6 +31,7 @@ impl Plugin for Rules {
     type Config = Config;
 
     fn configure(config: Config, needs: &mut Needs) -> Result<Self, ConfigError> {
+        needs.repeatable();
         Self::new(&config, needs).map_err(ConfigError::new)
     }
 }

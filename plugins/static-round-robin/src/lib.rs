@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use weir_sdk::{Balancer, ConfigError, Needs, NoConfig, Pick, Plugin, Schedule, Server};
+use weir_sdk::{
+    AheadBalancer, Balancer, ConfigError, Needs, NoConfig, Pick, Plugin, Schedule, Server,
+};
 
 #[derive(Debug)]
 pub struct StaticRoundRobin {
@@ -11,7 +13,7 @@ pub struct StaticRoundRobin {
     first_weights: BTreeMap<u32, u32>,
 }
 
-weir_sdk::export!(StaticRoundRobin: Balancer);
+weir_sdk::export!(StaticRoundRobin: Balancer + AheadBalancer);
 
 impl Plugin for StaticRoundRobin {
     type Config = NoConfig;
@@ -40,6 +42,8 @@ impl Balancer for StaticRoundRobin {
         self.schedule.pick(pick)
     }
 }
+
+impl AheadBalancer for StaticRoundRobin {}
 
 #[cfg(test)]
 mod tests {

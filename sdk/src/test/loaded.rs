@@ -94,6 +94,15 @@ impl<P: Plugin> Loaded<P> {
         }
     }
 
+    /// Whether the plugin said that its answers can be given again.
+    pub fn is_repeatable(&self) -> bool {
+        self.asked_for("repeatable")
+    }
+
+    fn asked_for(&self, feature: &str) -> bool {
+        self.needs.features.iter().any(|asked| asked == feature)
+    }
+
     fn facts<H: Hook>(
         &self,
         request: &Request,
@@ -142,7 +151,7 @@ impl<P: Balancer> Loaded<P> {
         tried: &[u32],
     ) -> Option<usize> {
         let facts = self.facts::<OnPick>(request, None);
-        let wants_loads = self.needs.features.iter().any(|feature| feature == "loads");
+        let wants_loads = self.asked_for("loads");
         let picked = self.plugin.pick(&Pick {
             turn,
             values: Values::new(&facts),
@@ -198,9 +207,6 @@ impl<P: Persistence> Loaded<P> {
 
     /// Whether the plugin wants `assigned` for every response.
     pub fn wants_all_assigned(&self) -> bool {
-        self.needs
-            .features
-            .iter()
-            .any(|feature| feature == "always-assigned")
+        self.asked_for("always-assigned")
     }
 }

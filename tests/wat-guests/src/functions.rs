@@ -11,7 +11,7 @@ pub struct Function {
 const VALUES: &str = "(param $values i32) (param $count i32)";
 const ADDRESS: &str = "(result i32)";
 
-pub const FUNCTIONS: [Function; 9] = [
+pub const FUNCTIONS: [Function; 10] = [
     Function {
         interface: "lifecycle",
         name: "describe",
@@ -56,6 +56,13 @@ pub const FUNCTIONS: [Function; 9] = [
                      (param $has_loads i32) (param $loads i32) (param $load_count i32) \
                      (param $has_tried i32) (param $tried i32) (param $tried_count i32)",
         // 0: 0 (none) or 1; 4: the position
+        result: ADDRESS,
+    },
+    Function {
+        interface: "balancer-ahead",
+        name: "picks",
+        parameters: "(param $first i64) (param $turns i32)",
+        // list of picks: address, length. A pick has 8 bytes: 0: 0 (none) or 1; 4: the position
         result: ADDRESS,
     },
     Function {

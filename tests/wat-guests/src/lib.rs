@@ -36,16 +36,18 @@ pub enum Kind {
     /// Both directions.
     Filter,
     Balancer,
+    AheadBalancer,
     FeedbackBalancer,
     Persistence,
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RequestFilter,
         Self::ResponseFilter,
         Self::Filter,
         Self::Balancer,
+        Self::AheadBalancer,
         Self::FeedbackBalancer,
         Self::Persistence,
     ];
@@ -56,6 +58,7 @@ impl Kind {
             Self::ResponseFilter => "response-filter-plugin",
             Self::Filter => "filter-plugin",
             Self::Balancer => "balancer-plugin",
+            Self::AheadBalancer => "ahead-balancer-plugin",
             Self::FeedbackBalancer => "feedback-balancer-plugin",
             Self::Persistence => "persistence-plugin",
         }
@@ -66,7 +69,11 @@ impl Kind {
             "lifecycle" => true,
             "request-filter" => matches!(self, Self::RequestFilter | Self::Filter),
             "response-filter" => matches!(self, Self::ResponseFilter | Self::Filter),
-            "balancer" => matches!(self, Self::Balancer | Self::FeedbackBalancer),
+            "balancer" => matches!(
+                self,
+                Self::Balancer | Self::AheadBalancer | Self::FeedbackBalancer
+            ),
+            "balancer-ahead" => self == Self::AheadBalancer,
             "balancer-feedback" => self == Self::FeedbackBalancer,
             "persistence" => self == Self::Persistence,
             _ => false,
@@ -351,6 +358,7 @@ impl Guest {
         let body = self.body(name).unwrap_or(match *name {
             "update" | "observe" => "",
             "pick" => PICK_FIRST,
+            "picks" => PICK_NOBODY,
             _ => &default,
         });
         let mut late = String::new();
@@ -420,6 +428,12 @@ impl Guest {
 const HEAP: u32 = image::LIMIT;
 
 const PICK_FIRST: &str = "(i32.store8 (i32.const 128) (i32.const 1)) (i32.const 128)";
+
+/// None for each of up to fourteen turns.
+const PICK_NOBODY: &str = "
+    (i32.store (i32.const 128) (i32.const 16))
+    (i32.store (i32.const 132) (local.get $turns))
+    (i32.const 128)";
 
 /// Hands out memory from the heap, growing it by what is missing; traps when there is no more.
 const REALLOC: &str = "

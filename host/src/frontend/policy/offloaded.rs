@@ -1,11 +1,11 @@
 //! Asking plugins whose calls are made on threads of their own: the same questions and the same rules for
 //! failures as above, awaited.
 
+use std::{iter::once, sync::Arc};
+
 use smallvec::SmallVec;
 
-use super::{
-    Decision, Edit, Failed, Found, Hook, LocalPlugin, NO_MEMORY, checked_decision, checked_response,
-};
+use super::{Decision, Edit, Failed, Found, Hook, LocalPlugin, checked_decision, checked_response};
 use crate::{
     backend::Server,
     frontend::facts::Facts,
@@ -23,7 +23,11 @@ impl Values {
     }
 
     fn borrowed(&self) -> SmallVec<[Option<&str>; 8]> {
-        self.0.iter().map(Option::as_deref).collect()
+        self.texts().collect()
+    }
+
+    fn texts(&self) -> impl Iterator<Item = Option<&str>> {
+        self.0.iter().map(Option::as_deref)
     }
 }
 
@@ -45,30 +49,51 @@ pub async fn on_request(
     plugin: &LocalPlugin,
     offload: &Offload,
     facts: &Facts<'_>,
-) -> Result<Decision, Failed> {
+) -> Result<Arc<Decision>, Failed> {
     let values = Values::of(plugin, Hook::OnRequest, facts);
+    let known = &plugin.known.on_request;
+    let unknown = match plugin.recall(known, values.texts()) {
+        Ok(decision) => return Ok(decision),
+        Err(unknown) => unknown,
+    };
     let ask = move |instance: &mut Instance| instance.on_request(&values.borrowed());
     let decision = plugin.call_offloaded(offload, Call::OnRequest, facts, ask);
-    checked_decision(plugin, facts, decision.await?)
+    let decision = checked_decision(plugin, facts, decision.await?)?;
+    Ok(plugin.keep(known, unknown, decision))
 }
 
 pub async fn on_response(
     plugin: &LocalPlugin,
     offload: &Offload,
     facts: &Facts<'_>,
-) -> Result<Vec<Edit>, Failed> {
+) -> Result<Arc<Vec<Edit>>, Failed> {
     let values = Values::of(plugin, Hook::OnResponse, facts);
+    let known = &plugin.known.on_response;
+    let unknown = match plugin.recall(known, values.texts()) {
+        Ok(edits) => return Ok(edits),
+        Err(unknown) => unknown,
+    };
     let ask = move |instance: &mut Instance| instance.on_response(&values.borrowed());
     let edits = plugin.call_offloaded(offload, Call::OnResponse, facts, ask);
-    checked_response(plugin, facts, Hook::OnResponse, edits.await?)
+    let edits = checked_response(plugin, facts, Hook::OnResponse, edits.await?)?;
+    Ok(plugin.keep(known, unknown, edits))
 }
 
 /// Asked once: the next instance would have to wait for its turn again.
-pub async fn lookup(plugin: &LocalPlugin, offload: &Offload, facts: &Facts<'_>) -> Found {
+pub async fn lookup(
+    plugin: &LocalPlugin,
+    offload: &Offload,
+    facts: &Facts<'_>,
+) -> Option<Arc<Found>> {
     let values = Values::of(plugin, Hook::Lookup, facts);
+    let known = &plugin.known.lookup;
+    let unknown = match plugin.recall(known, values.texts()) {
+        Ok(found) => return Some(found),
+        Err(unknown) => unknown,
+    };
     let ask = move |instance: &mut Instance| instance.lookup(&values.borrowed());
     let found = plugin.call_offloaded(offload, Call::Lookup, facts, ask);
-    found.await.unwrap_or(NO_MEMORY)
+    Some(plugin.keep(known, unknown, found.await.ok()?))
 }
 
 pub async fn assigned(
@@ -76,13 +101,20 @@ pub async fn assigned(
     offload: &Offload,
     server: &Server,
     facts: &Facts<'_>,
-) -> Vec<Edit> {
+) -> Arc<Vec<Edit>> {
     let values = Values::of(plugin, Hook::Assigned, facts);
+    let known = &plugin.known.assigned;
+    let question = once(Some(server.persistence_key.as_str())).chain(values.texts());
+    let unknown = match plugin.recall(known, question) {
+        Ok(edits) => return edits,
+        Err(unknown) => unknown,
+    };
     let key = server.persistence_key.clone();
     let ask = move |instance: &mut Instance| instance.assigned(&key, &values.borrowed());
     let edits = plugin.call_offloaded(offload, Call::Assigned, facts, ask);
-    edits
-        .await
-        .and_then(|edits| checked_response(plugin, facts, Hook::Assigned, edits))
-        .unwrap_or_default()
+    let edits = edits.await;
+    match edits.and_then(|edits| checked_response(plugin, facts, Hook::Assigned, edits)) {
+        Ok(edits) => plugin.keep(known, unknown, edits),
+        Err(Failed) => Arc::default(),
+    }
 }

@@ -161,6 +161,72 @@ fn a_balancer_may_pick_nobody() {
     assert_eq!(balancer.pick(0, &[], &[], &[]).unwrap(), None);
 }
 
+/// Answers `picks` with a list of this length, in which every other turn has server `first + turn`.
+fn ahead(length: &str) -> Guest {
+    Guest::new(Kind::AheadBalancer)
+        .item("(global $turn (mut i32) (i32.const 0))")
+        .with(
+            "picks",
+            &format!(
+                "(global.set $turn (i32.const 0))
+                 (loop $next
+                     (i32.store8
+                         (i32.add (i32.const 1024) (i32.mul (global.get $turn) (i32.const 8)))
+                         (i32.and (global.get $turn) (i32.const 1)))
+                     (i32.store
+                         (i32.add (i32.const 1028) (i32.mul (global.get $turn) (i32.const 8)))
+                         (i32.add (i32.wrap_i64 (local.get $first)) (global.get $turn)))
+                     (global.set $turn (i32.add (global.get $turn) (i32.const 1)))
+                     (br_if $next (i32.lt_u (global.get $turn) (local.get $turns))))
+                 (i32.store (i32.const 128) (i32.const 1024))
+                 (i32.store (i32.const 132) {length})
+                 (i32.const 128)"
+            ),
+        )
+}
+
+#[test]
+fn a_balancer_that_goes_by_the_turn_is_asked_for_many_at_once() {
+    let plugin = used(&ahead("(local.get $turns)"), Place::Balancer).plugin();
+    assert!(plugin.picks_ahead());
+    let mut balancer = plugin.instantiate().unwrap();
+    let servers: Vec<Candidate> = (0..9).map(|_| candidate("s", 5)).collect();
+    balancer.update(&servers).unwrap();
+    assert_eq!(
+        balancer.picks(5, 4).unwrap(),
+        [None, Some(6), None, Some(8)]
+    );
+    let beyond = balancer.picks(5, 6).unwrap_err();
+    assert_eq!(
+        beyond.to_string(),
+        "plugin `guest`: picks: it gave an answer that can't be: server 10, and the last update had 9"
+    );
+}
+
+#[test]
+fn as_many_picks_are_wanted_as_were_asked_for() {
+    let guest = ahead("(i32.sub (local.get $turns) (i32.const 1))");
+    let Err(error) = used(&guest, Place::Balancer).load() else {
+        panic!("the trial call gives no pick");
+    };
+    assert!(
+        error
+            .to_string()
+            .contains("0 picks, and it was asked for 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_balancer_that_needs_more_than_the_turn_is_not_asked_ahead() {
+    for guest in [
+        ahead("(local.get $turns)").features(&["loads"]),
+        ahead("(local.get $turns)").inputs("pick", &["path"]),
+    ] {
+        assert!(!used(&guest, Place::Balancer).plugin().picks_ahead());
+    }
+}
+
 #[test]
 fn a_balancer_that_learns_is_told_how_it_went() {
     // Picks what it was last told: index + outcome.

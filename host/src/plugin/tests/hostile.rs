@@ -12,11 +12,12 @@ use crate::{
 };
 
 /// Every hook, and how it is called.
-const HOOKS: [(Kind, Place, Call); 7] = [
+const HOOKS: [(Kind, Place, Call); 8] = [
     (Kind::RequestFilter, Place::Filter, Call::OnRequest),
     (Kind::ResponseFilter, Place::Filter, Call::OnResponse),
     (Kind::Balancer, Place::Balancer, Call::Update),
     (Kind::Balancer, Place::Balancer, Call::Pick),
+    (Kind::AheadBalancer, Place::Balancer, Call::Picks),
     (Kind::FeedbackBalancer, Place::Balancer, Call::Observe),
     (Kind::Persistence, Place::Persistence, Call::Lookup),
     (Kind::Persistence, Place::Persistence, Call::Assigned),
@@ -39,6 +40,10 @@ fn call(instance: &mut Instance, call: Call) -> Result<(), CallError> {
         Call::Pick => {
             instance.update(&[server()])?;
             instance.pick(1, &[], &[], &[]).map(drop)
+        }
+        Call::Picks => {
+            instance.update(&[server()])?;
+            instance.picks(1, 2).map(drop)
         }
         Call::Observe => {
             instance.update(&[server()])?;
