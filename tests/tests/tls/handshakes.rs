@@ -253,3 +253,58 @@ async fn garbage_instead_of_records_ends_the_connection_and_nothing_else() {
         .unwrap();
     assert_eq!(origin.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn a_client_that_can_is_served_over_http2() {
+    let origin = Origin::start("a").await;
+    let authority = Authority::new();
+    let weir = proxy(&authority, "", &origin).await;
+    let port = weir.address("web").port();
+    let resolve = format!("{NAME}:{port}:127.0.0.1");
+    let ca = weir.folder().join("ca.pem");
+    let url = format!("https://{NAME}:{port}/");
+    for (asked, spoken) in [("--http2", "2"), ("--http1.1", "1.1"), ("--no-alpn", "1.1")] {
+        let said = curl(&[
+            asked,
+            "--cacert",
+            ca.to_str().unwrap(),
+            "--resolve",
+            &resolve,
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_version} %{http_code}",
+            &url,
+        ])
+        .await;
+        assert_eq!(said.stdout, format!("{spoken} 200"), "{asked}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_all_of_a_long_answer_unharmed() {
+    let origin = Origin::start("a").await;
+    let authority = Authority::new();
+    let weir = proxy(&authority, "", &origin).await;
+    let long: Vec<u8> = (0..8_000_000_u32).map(|n| (n % 253) as u8).collect();
+    origin.answer(weir_tests::Answer::body(long.clone()));
+    let client = TlsClient::offering(&authority, &["http/1.1"]);
+    let mut stream = client.connect(weir.address("web"), NAME).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut got = Vec::new();
+    let mut piece = vec![0; 70_000];
+    // More than the sockets between hold is still to come each time it pauses.
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let n = within("some of the answer", stream.read(&mut piece)).await;
+        got.extend_from_slice(&piece[..n.unwrap()]);
+    }
+    within("the rest", stream.read_to_end(&mut got))
+        .await
+        .unwrap();
+    let body = got.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    assert!(got[body..] == long, "{} bytes came", got.len() - body);
+}
