@@ -19,6 +19,8 @@ pub enum Kind {
     KeepAlive,
     /// CPU per request with a connection for each.
     ConnectionPerRequest,
+    /// CPU per request over connections of HTTP/2, 32 requests on each at a time.
+    Streams,
     /// Memory per connection that does nothing.
     Idle,
     /// Failures and the slowest answer while configurations are replaced.
@@ -147,6 +149,13 @@ pub const CASES: &[Case] = &[
         Shape::Plain,
     ),
     case(
+        "h2",
+        "HTTP/2 in clear text, 8 connections of 32 streams",
+        Kind::Streams,
+        8,
+        Shape::Plain,
+    ),
+    case(
         "idle",
         "5,000 idle connections",
         Kind::Idle,
@@ -191,7 +200,7 @@ impl Case {
             tls: false,
             cert: None,
             key: None,
-            h2: false,
+            h2: self.kind == Kind::Streams,
             cookie: None,
             xff: false,
             users: Vec::new(),

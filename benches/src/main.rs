@@ -13,6 +13,7 @@ mod case;
 mod check;
 mod compare;
 mod cpu;
+mod h2load;
 mod haproxy_cfg;
 mod http;
 mod load;

@@ -51,7 +51,7 @@ impl CaseResult {
 
     fn row(&self) -> String {
         let (unit, decimals) = match self.kind {
-            Kind::KeepAlive | Kind::ConnectionPerRequest => ("CPU µs/request", 2),
+            Kind::KeepAlive | Kind::ConnectionPerRequest | Kind::Streams => ("CPU µs/request", 2),
             Kind::Idle => ("bytes/connection", 0),
             Kind::Reload => ("µs, slowest answer", 0),
         };

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     case::{Case, Kind},
-    check, cpu, haproxy_cfg,
+    check, cpu, h2load, haproxy_cfg,
     load::{self, Report},
     model::{Balance, Model},
     process::{self, Process},
@@ -68,7 +68,7 @@ impl Bench {
             requests: &requests,
         };
         match case.kind {
-            Kind::KeepAlive | Kind::ConnectionPerRequest => run.cpu(self.seconds),
+            Kind::KeepAlive | Kind::ConnectionPerRequest | Kind::Streams => run.cpu(self.seconds),
             Kind::Idle => run.idle(),
             Kind::Reload => run.reload(proxy, self.seconds),
         }
@@ -184,6 +184,13 @@ impl Run<'_> {
     }
 
     fn load(&self, seconds: f64) -> Result<Report> {
+        if self.case.kind == Kind::Streams {
+            let paths = self.case.paths();
+            let path = paths.first().context("the case asks for nothing")?;
+            let log = self.requests.with_file_name("h2load.log");
+            let model = &self.running.model;
+            return h2load::run(model, path, self.case.clients, seconds, &log);
+        }
         parse(&self.start_load(self.case.clients, seconds)?.finish()?)
     }
 

@@ -1,9 +1,9 @@
 //! Clients that break the rules, and clients that keep them to the letter to do harm.
 
 use serde_json::Value;
-use weir_tests::{Origin, Script, can_run, curl};
+use weir_tests::{Origin, Script, Weir, can_run, curl};
 
-use crate::{both, url};
+use crate::{both, config, url};
 
 const FRAMES: Script = Script {
     file: "h2_frames.py",
@@ -41,7 +41,8 @@ async fn flooded(name: &str) {
         return;
     }
     let origin = Origin::start("a").await;
-    let weir = both(&[origin.address()], "", "").await;
+    let config = config(&[origin.address()], "", "");
+    let weir = Weir::start(&format!("admin = \"unix:admin.sock\"\n{config}")).await;
     let url = url(&weir, "/");
     let args = [
         "--http2-prior-knowledge",
@@ -66,6 +67,14 @@ async fn flooded(name: &str) {
     let grown = weir.memory().saturating_sub(before);
     assert!(grown < 16 << 20, "{name}: grown by {grown} bytes");
     assert_eq!(ask().await.stdout, "200");
+    let socket = weir.folder().join("admin.sock");
+    let socket = socket.to_str().expect("the folder's name is text");
+    let metrics = curl(&["--unix-socket", socket, "http://localhost/metrics"]).await;
+    let counted = ["floods", "protocol_errors"].into_iter().any(|family| {
+        let line = format!("weir_frontend_http2_{family}_total{{frontend=\"web\"}} 1");
+        metrics.stdout.contains(&line)
+    });
+    assert!(counted, "{name}:\n{}", metrics.stdout);
 }
 
 #[tokio::test]
