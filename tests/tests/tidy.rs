@@ -49,6 +49,10 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ("notify", "watching files"),
     ("plotters", "the picture of a simulation"),
     ("rcgen", "answers to the challenges of those authorities"),
+    (
+        "rayon",
+        "threads of low priority for wasmtime's compiler, which uses it anyway",
+    ),
     ("rustix", "signals, limits, descriptors"),
     ("rustls", "TLS, with the cryptography of aws-lc-rs"),
     (
@@ -78,6 +82,7 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime", &["plugin"]),
     ("jsonschema", &["plugin"]),
+    ("rayon", &["plugin"]),
     ("rustls", &["net/tls"]),
     ("rustls_native_certs", &["net/tls"]),
     ("x509_parser", &["net/tls"]),

@@ -10,6 +10,7 @@ mod bench;
 mod build;
 mod demo;
 mod guests;
+mod languages;
 mod process;
 mod test;
 mod workspace;
@@ -33,6 +34,8 @@ enum Task {
     Demo(demo::Options),
     /// Build everything, then run all tests against the real proxy
     Test(test::Options),
+    /// Test and build the example plugins in JavaScript, Python and C
+    Languages(languages::Options),
     /// Measure CPU per request, Weir beside HAProxy on the same work
     #[command(disable_help_flag = true)]
     Bench(bench::Options),
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Build(options) => build::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Languages(options) => languages::run(&options),
         Task::Bench(options) => bench::run(&options),
     };
     match outcome {

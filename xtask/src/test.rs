@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    guests, process,
+    guests, languages, process,
     workspace::{self, Profile},
 };
 
@@ -18,6 +18,7 @@ pub struct Options {
 
 pub fn run(options: &Options) -> Result<()> {
     guests::build()?;
+    languages::build_what_can_be()?;
     // All at once: cargo would otherwise settle on other features for the proxy alone, and compile much
     // of what it depends on twice.
     process::run(process::cargo().args(["build", "--workspace", "--all-targets"]))?;

@@ -33,6 +33,13 @@ pub enum LoadFault {
     #[error("it is larger than the {limit} bytes that a plugin may have")]
     TooLarge { limit: u64 },
 
+    #[error("making machine code of it takes longer than {limit:?}")]
+    CompileTime { limit: Duration },
+
+    /// The fault is the system's, or the compiler's.
+    #[error("it can't be compiled here: {message}")]
+    NoCompiler { message: String },
+
     #[error("not a component, but {found}; {help}")]
     NotAComponent {
         found: &'static str,

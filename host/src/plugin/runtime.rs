@@ -18,7 +18,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use crate::model::PluginName;
 
 use super::{
-    code_cache,
+    code_cache::CodeCache,
     component::{Component, Digest},
     error::{LoadError, LoadFault, RuntimeError},
     stage::Stage,
@@ -45,6 +45,8 @@ pub struct RuntimeOptions {
     pub max_answer: usize,
     /// How often a plugin may call the proxy within one call.
     pub max_imports: u32,
+    /// Of making machine code of one component.
+    pub compile_deadline: Duration,
     /// For everything that happens while loading and starting: `describe`, `configure`, the trial
     /// calls.
     pub setup_deadline: Duration,
@@ -61,6 +63,7 @@ impl Default for RuntimeOptions {
             max_file: 64 * 1024 * 1024,
             max_answer: 2 * 1024 * 1024,
             max_imports: 10_000,
+            compile_deadline: Duration::from_secs(600),
             setup_deadline: Duration::from_secs(2),
             stage: None,
         }
@@ -71,6 +74,7 @@ impl Default for RuntimeOptions {
 pub struct Runtime {
     engine: Engine,
     options: RuntimeOptions,
+    code_cache: Option<CodeCache>,
     compiled: Mutex<HashMap<Digest, Weak<Component>>>,
     _ticker: Ticker,
 }
@@ -78,14 +82,17 @@ pub struct Runtime {
 impl Runtime {
     /// Fails if the code cache isn't safe to use or the system doesn't give the address space.
     pub fn new(options: RuntimeOptions) -> Result<Arc<Self>, RuntimeError> {
-        let engine =
-            Engine::new(&engine_config(&options)?).map_err(|error| RuntimeError::Engine {
-                message: format!("{error:#}"),
-            })?;
+        let folder = options.code_cache.as_deref();
+        let code_cache = folder.map(CodeCache::open).transpose()?;
+        let config = engine_config(&options, code_cache.as_ref());
+        let engine = Engine::new(&config).map_err(|error| RuntimeError::Engine {
+            message: format!("{error:#}"),
+        })?;
         Ok(Arc::new(Self {
             _ticker: Ticker::start(engine.clone())?,
             engine,
             options,
+            code_cache,
             compiled: Mutex::default(),
         }))
     }
@@ -121,10 +128,45 @@ impl Runtime {
         if let Some(component) = compiled.get(&digest).and_then(Weak::upgrade) {
             return Ok(component);
         }
-        let component = Arc::new(Component::compile(&self.engine, bytes, digest)?);
+        let component = self.compile_aside(bytes, digest)?;
+        if let Some(code_cache) = &self.code_cache {
+            code_cache.seal();
+        }
+        let component = Arc::new(component);
         compiled.retain(|_, component| component.strong_count() > 0);
         compiled.insert(digest, Arc::downgrade(&component));
         Ok(component)
+    }
+
+    /// Compiles on threads that the system lets run when nobody else wants to, so that traffic goes on as
+    /// before. One that takes too long is left behind there: a compiler can't be stopped.
+    fn compile_aside(&self, bytes: &[u8], digest: Digest) -> Result<Component, LoadFault> {
+        let limit = self.options.compile_deadline;
+        let compilers = rayon::ThreadPoolBuilder::new()
+            .thread_name(|_| "plugin-compiler".to_owned())
+            .start_handler(|_| {
+                // The lowest priority of this thread alone. If it can't be had, nothing is lost but time.
+                let _ = rustix::process::setpriority_process(None, 19);
+            })
+            // Said by the answer that doesn't come; without this the process would end.
+            .panic_handler(|_| {})
+            .build()
+            .map_err(|error| LoadFault::NoCompiler {
+                message: error.to_string(),
+            })?;
+        let (engine, bytes) = (self.engine.clone(), bytes.to_vec());
+        let (done, compiled) = mpsc::channel();
+        compilers.spawn(move || {
+            // Nobody may be waiting any more.
+            let _ = done.send(Component::compile(&engine, &bytes, digest));
+        });
+        match compiled.recv_timeout(limit) {
+            Ok(compiled) => compiled,
+            Err(RecvTimeoutError::Timeout) => Err(LoadFault::CompileTime { limit }),
+            Err(RecvTimeoutError::Disconnected) => Err(LoadFault::NoCompiler {
+                message: "it gave up".to_owned(),
+            }),
+        }
     }
 
     /// Steps of the ticker after which a call has certainly had `deadline`. The first step may come at
@@ -135,7 +177,7 @@ impl Runtime {
     }
 }
 
-fn engine_config(options: &RuntimeOptions) -> Result<Config, RuntimeError> {
+fn engine_config(options: &RuntimeOptions, code_cache: Option<&CodeCache>) -> Config {
     let mut config = Config::new();
     // Calls are synchronous. With concurrency support a flat call costs three times as much.
     config.concurrency_support(false);
@@ -153,10 +195,8 @@ fn engine_config(options: &RuntimeOptions) -> Result<Config, RuntimeError> {
     config.wasm_wide_arithmetic(false);
 
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
-    if let Some(folder) = &options.code_cache {
-        config.cache(Some(code_cache::open(folder)?));
-    }
-    Ok(config)
+    config.cache(code_cache.map(CodeCache::cache));
+    config
 }
 
 /// Slots for instances. A component made by the usual tools has a core module, two small helper modules,

@@ -7,6 +7,7 @@ mod custom_plugin;
 mod deluxe_customers;
 mod grpc;
 mod hashing;
+mod languages;
 mod least_conn;
 mod namespaces;
 mod random_draws;

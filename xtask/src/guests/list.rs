@@ -23,7 +23,7 @@ pub enum Home {
     Plugins,
     /// `tests/guests`: only for the tests.
     Tests,
-    /// `examples/*/plugin`: loaded from its file by the example's weir.toml.
+    /// `examples/*/plugin`, `examples/plugins/rust/*`: loaded from its file by the example's weir.toml.
     Examples,
 }
 
@@ -47,6 +47,9 @@ pub fn find(root: &Path) -> Result<Vec<Guest>> {
     guests.extend(read(&root.join("tests/guests"), Home::Tests)?);
     for folder in folders_in(&root.join("examples"))? {
         guests.extend(read(&folder.join("plugin"), Home::Examples)?);
+    }
+    for folder in folders_in(&root.join("examples/plugins/rust"))? {
+        guests.extend(read(&folder, Home::Examples)?);
     }
     ensure!(
         !guests.is_empty(),

@@ -4,7 +4,7 @@
 //! what lies there. Guests of the tests and examples go to folders of their own beside it.
 
 mod list;
-mod stamp;
+pub mod stamp;
 
 use std::{
     collections::BTreeSet,

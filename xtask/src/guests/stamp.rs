@@ -55,13 +55,18 @@ impl Stamp {
 
 /// A digest of all sources under `root` and of the toolchain that is to build them.
 pub fn digest_sources(root: &Path, toolchain: &str) -> Result<String> {
+    digest_files(root, &SOURCES, toolchain)
+}
+
+/// A digest of these files and folders under `root`, with names and contents, and of `identity`.
+pub fn digest_files(root: &Path, sources: &[impl AsRef<Path>], identity: &str) -> Result<String> {
     let mut files = Vec::new();
-    for source in SOURCES {
+    for source in sources {
         collect(&root.join(source), &mut files)?;
     }
     files.sort();
     let mut hash = Sha256::new();
-    hash.update(toolchain);
+    hash.update(identity);
     for file in files {
         let content = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let name = file.strip_prefix(root).expect("sources lie under the root");
@@ -80,7 +85,7 @@ pub fn digest(bytes: &[u8]) -> String {
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     if path.is_file() {
         files.push(path.to_owned());
-    } else if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
+    } else if path.is_dir() && !is_left_by_tools(path) {
         for entry in
             fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?
         {
@@ -88,6 +93,12 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_left_by_tools(folder: &Path) -> bool {
+    const NAMES: [&str; 3] = ["target", "node_modules", "__pycache__"];
+    let name = folder.file_name();
+    name.is_some_and(|name| NAMES.iter().any(|left| name == *left))
 }
 
 fn hex(bytes: &[u8]) -> String {

