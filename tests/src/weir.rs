@@ -172,6 +172,11 @@ impl Weir {
         Self::builder().start(config).await
     }
 
+    /// The program's file, for those who start it in a way of their own.
+    pub fn program() -> PathBuf {
+        binary()
+    }
+
     pub fn builder() -> WeirBuilder {
         WeirBuilder::default()
     }

@@ -44,7 +44,7 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ("memchr", "finding line ends"),
     (
         "nix",
-        "accounts, owners, the socket option that leaves a port open",
+        "accounts, rights given away, the socket option that leaves a port open",
     ),
     ("notify", "watching files"),
     ("plotters", "the picture of a simulation"),
@@ -94,7 +94,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper_util", &["http", "backend", "proxy/admin"]),
     ("toml", &["config"]),
     ("hickory_resolver", &["net/resolve"]),
-    ("nix", &["net"]),
+    ("nix", &["net", "proxy/privileges", "proxy/notify"]),
     ("plotters", &["workbench/simulation"]),
     ("weir_plugin_build", &["workbench/project"]),
 ];

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 
 use super::{
     queue::Queue,
+    room::Room,
     sessions::{SessionId, Sessions},
     share::{Grain, Share},
     standing::{Hindrance, Standing},
@@ -486,6 +487,8 @@ pub struct BackendState {
     version: AtomicU64,
     turn: AtomicU64,
     active: AtomicU32,
+    /// For backends that have a limit of their own.
+    pub room: Room,
     pub(super) queue: Queue,
 }
 
@@ -496,6 +499,7 @@ impl BackendState {
             version: AtomicU64::new(1),
             turn: AtomicU64::new(0),
             active: AtomicU32::new(0),
+            room: Room::default(),
             queue: Queue::default(),
         })
     }
@@ -530,7 +534,7 @@ impl BackendState {
 
     /// Exchanges that wait for a place.
     pub fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.room.waiting()
     }
 }
 

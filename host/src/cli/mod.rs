@@ -83,9 +83,12 @@ fn report(result: Result<(), RunError>) -> ExitCode {
         RunError::Config(_) => ExitCode::from(1),
         RunError::Build(errors) if errors.is_only_bind() => ExitCode::from(3),
         RunError::Build(_) => ExitCode::from(1),
-        RunError::Runtime(_) | RunError::Log(_) | RunError::System(_) | RunError::Watch(_) => {
-            ExitCode::from(3)
-        }
+        RunError::Runtime(_)
+        | RunError::Log(_)
+        | RunError::Privilege(_)
+        | RunError::Handover(_)
+        | RunError::System(_)
+        | RunError::Watch(_) => ExitCode::from(3),
     }
 }
 

@@ -27,8 +27,7 @@ fn wrong<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, Ad
     })
 }
 
-const BIND_HINT: &str =
-    "write `127.0.0.1:8080`, `[::1]:8080`, `*:80`, `*:8000-8009`, `unix:/path` or `fd@3`";
+const BIND_HINT: &str = "write `127.0.0.1:8080`, `[::1]:8080`, `*:80`, `*:8000-8009`, `unix:/path`, `fd@3` or `systemd:web`";
 
 /// Reads one entry of `bind`; a port range gives an address for each of its ports.
 pub(super) fn bind(text: &str, base: &Path) -> Result<Vec<Address>, AddressError> {
@@ -43,6 +42,15 @@ pub(super) fn bind(text: &str, base: &Path) -> Result<Vec<Address>, AddressError
                 "write `fd@N` with N from 3 (0 to 2 are standard input and output)",
             ),
         };
+    }
+    if let Some(name) = text.strip_prefix("systemd:") {
+        if name.is_empty() || name.contains(':') {
+            return wrong(
+                format!("`{text}` names no socket of the service manager"),
+                "write `systemd:web`, with the `FileDescriptorName=` of a socket unit",
+            );
+        }
+        return Ok(vec![Address::Activated(name.to_owned())]);
     }
     let Some((host, ports)) = split_port(text) else {
         return wrong(format!("`{text}` has no port"), BIND_HINT);

@@ -63,6 +63,9 @@ fn read_backend(
     let max_queue = fields
         .get("max_queue")
         .and_then(|node| node.index(0..=10_000_000));
+    let max_connections = fields
+        .get("max_connections")
+        .and_then(|node| node.index(1..=10_000_000));
     let pool = read_pool(&mut fields);
     let timeouts = fields.table("timeouts", "[backend.timeouts]");
     let timeouts = server_timeouts(timeouts, &around.defaults.server);
@@ -94,7 +97,6 @@ fn read_backend(
         ("filter", FRONTEND),
         ("forwarded_for", FRONTEND),
         ("limits", FRONTEND),
-        ("max_connections", "write it in `[[backend.server]]`"),
         ("mode", "backends speak HTTP; leave it out"),
     ]);
     Some(Backend {
@@ -111,6 +113,7 @@ fn read_backend(
         http2,
         error_pages,
         max_queue: max_queue.unwrap_or(10_000),
+        max_connections,
     })
 }
 

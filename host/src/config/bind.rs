@@ -234,6 +234,7 @@ fn show(address: &Address) -> String {
         Address::Tcp(socket) => socket.to_string(),
         Address::Unix(path) => format!("unix:{}", path.display()),
         Address::Inherited(fd) => format!("fd@{fd}"),
+        Address::Activated(name) => format!("systemd:{name}"),
         Address::Name { host, port } => format!("{host}:{port}"),
         Address::ClientPort(ip) => ip.to_string(),
     }

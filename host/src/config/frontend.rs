@@ -59,6 +59,9 @@ fn read_frontend(
     let max_connections = fields
         .get("max_connections")
         .and_then(|node| node.index(1..=10_000_000));
+    let per_client = fields
+        .get("max_connections_per_client")
+        .and_then(|node| node.small(1..=10_000_000));
     let filters: Vec<_> = fields
         .tables("filter", "[[frontend.filter]]")
         .into_iter()
@@ -119,6 +122,7 @@ fn read_frontend(
         bind,
         default_backend,
         max_connections,
+        max_connections_per_client: per_client,
         filters: filters.into_iter().flatten().collect(),
         forwarded_for,
         log_empty_connections: log_empty_connections.unwrap_or(true),

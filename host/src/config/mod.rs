@@ -87,6 +87,12 @@ pub struct Process {
     /// Where compiled plugins are kept; `None`: the user's cache folder.
     pub code_cache: Option<PathBuf>,
     pub admin: Option<Address>,
+    /// Whom to become once all is open.
+    pub user: Option<String>,
+    pub group: Option<String>,
+    /// The folder that is the root of all paths from then on.
+    pub chroot: Option<PathBuf>,
+    pub pid_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +159,8 @@ pub struct Frontend {
     pub bind: Vec<Bind>,
     pub default_backend: Option<BackendName>,
     pub max_connections: Option<usize>,
+    /// Connections that each client may have.
+    pub max_connections_per_client: Option<u32>,
     pub filters: Vec<PluginUse>,
     pub forwarded_for: Option<ForwardedFor>,
     /// Whether a connection that brought no byte gets a log line.
@@ -195,6 +203,8 @@ pub enum Address {
     Unix(PathBuf),
     /// An inherited listening descriptor, `fd@N`; frontends only.
     Inherited(i32),
+    /// A socket that the service manager opened, by the name it has there; frontends only.
+    Activated(String),
     /// A host name, resolved when the configuration is loaded and followed from then on; servers only.
     Name {
         host: String,
@@ -322,6 +332,8 @@ pub struct Backend {
     pub error_pages: ErrorPages,
     /// Exchanges that may wait for a free place on a server, over the whole backend.
     pub max_queue: usize,
+    /// Exchanges in the whole backend at a time.
+    pub max_connections: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,10 @@ pub(super) const TOP_KEYS: &[&str] = &[
     "watch",
     "code_cache",
     "admin",
+    "user",
+    "group",
+    "chroot",
+    "pid_file",
 ];
 
 /// What holds where a section says nothing else.
@@ -42,6 +46,15 @@ pub(super) struct PluginDefaults {
 
 pub(super) fn read_process(top: &mut Fields<'_>) -> Process {
     let base = top.reader.base;
+    let mut text = |key, example| {
+        let node = top.get(key)?;
+        node.plain_text(example)
+    };
+    let (user, group) = (text("user", "weir"), text("group", "weir"));
+    let (chroot, pid_file) = (
+        text("chroot", "/var/lib/weir"),
+        text("pid_file", "/run/weir.pid"),
+    );
     Process {
         workers: top.get("workers").and_then(|node| node.index(1..=1024)),
         max_connections: top
@@ -61,6 +74,10 @@ pub(super) fn read_process(top: &mut Fields<'_>) -> Process {
             .and_then(|node| node.plain_text("/var/cache/weir"))
             .map(|path| address::resolve(path, base)),
         admin: top.get("admin").and_then(|node| read_admin(&node)),
+        user: user.map(str::to_owned),
+        group: group.map(str::to_owned),
+        chroot: chroot.map(|path| address::resolve(path, base)),
+        pid_file: pid_file.map(|path| address::resolve(path, base)),
     }
 }
 

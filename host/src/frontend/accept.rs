@@ -8,9 +8,10 @@ use tracing::{debug, warn};
 use super::{
     connection::{self, Arrival},
     gate::Gate,
+    sources::FromSource,
     worker::Worker,
 };
-use crate::net::{Listener, ListenerId};
+use crate::net::{Listener, ListenerId, PeerAddress};
 
 /// How long to leave the kernel's backlog alone when there is no descriptor left for a client.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -37,6 +38,7 @@ pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop
                     peer,
                     listener: id,
                     open: worker.open_connection(),
+                    source: None,
                 };
                 let mut admitted = Box::pin(admit(Rc::clone(&worker), arrival));
                 tokio::select! {
@@ -62,8 +64,13 @@ pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop
     }
 }
 
-/// Waits for a place under the limits of the process and of the frontend, and begins to serve.
-async fn admit(worker: Rc<Worker>, arrival: Arrival) {
+/// Waits for a place under the limits of the process and of the frontend, and begins to serve. A client that
+/// has as many connections as it may have gets no place to wait in, which others would miss.
+async fn admit(worker: Rc<Worker>, mut arrival: Arrival) {
+    match count_source(&worker, &arrival) {
+        Ok(source) => arrival.source = source,
+        Err(TooMany) => return,
+    }
     let Some(gate) = frontend_gate(&worker, arrival.listener) else {
         // A new generation has taken the frontend away.
         return;
@@ -71,6 +78,29 @@ async fn admit(worker: Rc<Worker>, arrival: Arrival) {
     let places = [worker.process.connections.admit().await, gate.admit().await];
     count(&worker, arrival.listener);
     spawn_local(connection::serve(Rc::clone(&worker), arrival, places));
+}
+
+/// The client has as many connections as it may have.
+struct TooMany;
+
+fn count_source(worker: &Worker, arrival: &Arrival) -> Result<Option<FromSource>, TooMany> {
+    let generation = worker.current();
+    let frontend = generation.frontend_of(arrival.listener);
+    let frontend = frontend.map(|frontend| &generation.shared.frontends[frontend]);
+    let (Some(frontend), PeerAddress::Ip(client)) = (frontend, arrival.peer) else {
+        return Ok(None);
+    };
+    let Some(most) = frontend.per_client else {
+        return Ok(None);
+    };
+    match frontend.sources.take(client.ip(), most) {
+        Some(source) => Ok(Some(source)),
+        None => {
+            frontend.metrics.refused();
+            debug!(%client, frontend = %frontend.name, "the client has too many connections");
+            Err(TooMany)
+        }
+    }
 }
 
 fn count(worker: &Worker, listener: ListenerId) {

@@ -15,6 +15,7 @@ use super::{
     h2,
     record::Record,
     secure,
+    sources::FromSource,
     worker::{OpenConnection, Worker},
 };
 use crate::{
@@ -31,6 +32,8 @@ pub struct Arrival {
     pub listener: ListenerId,
     /// Lets a worker that drains wait for this client too.
     pub open: OpenConnection,
+    /// Its place among its client's connections, where these are counted.
+    pub source: Option<FromSource>,
 }
 
 /// Serves a client until its connection ends. `admissions` are its places under the limits of the process and
@@ -41,6 +44,7 @@ pub async fn serve(worker: Rc<Worker>, arrival: Arrival, admissions: [Admission;
         peer,
         listener,
         open: _open,
+        source: _source,
     } = arrival;
     let mut ends = Ends::new(peer, stream.local_address());
     let stream = match secure::acceptor(&worker, listener) {

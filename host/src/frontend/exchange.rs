@@ -155,6 +155,11 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let local = &generation.backends[chosen];
         let inside = Inside::enter(&backend.state);
         self.record.entered(chosen, backend);
+        // Held to the end, whatever happens.
+        let _room = match backend.limit {
+            None => None,
+            Some(_) => Some(self.find_room(backend).await?),
+        };
 
         let bound = self.ask_persistence(frontend, backend, local).await;
         let mut talk = self.converse(frontend, backend, local, bound, body).await?;
@@ -616,7 +621,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
 
     /// Whether the client's connection may go on after this exchange.
     fn may_keep_client(&self) -> bool {
-        self.head.persistent() && !self.worker.process.is_draining()
+        self.head.persistent() && !self.worker.process.is_leaving()
     }
 
     fn connection_field(&self, keep: bool) -> ConnectionField {

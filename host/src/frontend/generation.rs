@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::{
     gate::Gate,
     policy::{LocalBalancer, LocalPlugin},
+    sources::Sources,
 };
 use crate::{
     backend::{BackendState, Server, eligible},
@@ -61,6 +62,9 @@ pub struct Frontend {
     pub error_pages: config::ErrorPages,
     /// Client connections of this frontend, over all generations of it.
     pub connections: Arc<Gate>,
+    /// Client connections by client, likewise, and how many each may have.
+    pub sources: Arc<Sources>,
+    pub per_client: Option<u32>,
     pub metrics: Arc<FrontendMetrics>,
 }
 
@@ -111,6 +115,8 @@ pub struct Backend {
     pub pool: config::Pool,
     pub error_pages: config::ErrorPages,
     pub max_queue: usize,
+    /// Exchanges in the whole backend at a time.
+    pub limit: Option<usize>,
     pub state: Arc<BackendState>,
     pub metrics: Arc<BackendMetrics>,
 }

@@ -21,6 +21,7 @@ mod recall;
 mod record;
 mod secure;
 mod side;
+mod sources;
 mod staged;
 mod talk;
 mod transfer;
@@ -33,5 +34,6 @@ pub use gate::Gate;
 pub use generation::{
     Backend, Filter, Frontend, Generation, ListenerUse, LocalGeneration, PluginUse,
 };
+pub use sources::Sources;
 pub use staged::{BadGiven, StagedExchange};
 pub use worker::{ProcessState, Worker};

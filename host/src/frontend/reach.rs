@@ -16,7 +16,9 @@ use super::{
     talk::Link,
 };
 use crate::{
-    backend::{ConnectError, Place, PoolKey, QueueError, Seen, Server, StreamSlot, connect},
+    backend::{
+        ConnectError, InRoom, Place, PoolKey, QueueError, Seen, Server, StreamSlot, connect,
+    },
     config::{Redispatch, ServerProtocol},
     model::Outcome,
     net::{Stream, TlsConnector},
@@ -57,6 +59,27 @@ enum Room {
 type Tried = SmallVec<[usize; 4]>;
 
 impl<C: ClientSide> Exchange<'_, C> {
+    /// Room in a backend that has a limit as a whole.
+    pub(super) async fn find_room(&mut self, backend: &Backend) -> Result<InRoom, ExchangeError> {
+        let room = &backend.state.room;
+        if let Some(inside) = room.try_enter() {
+            return Ok(inside);
+        }
+        self.record.queued(backend, &[]);
+        let deadline = Instant::now() + backend.timeouts.queue;
+        let entered = Box::pin(room.enter(backend.max_queue, deadline)).await;
+        entered.map_err(|error| {
+            backend.metrics.queue_failed();
+            match error {
+                QueueError::Full => ExchangeError::QueueFull,
+                QueueError::TimedOut => ExchangeError::QueueTimedOut {
+                    limit: backend.timeouts.queue,
+                },
+                QueueError::SentElsewhere => ExchangeError::NoServer,
+            }
+        })
+    }
+
     /// Finds a server, `bound` if that is still possible, and connects to it.
     pub(super) async fn reach(
         &mut self,

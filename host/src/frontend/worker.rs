@@ -297,6 +297,8 @@ pub struct ProcessState {
     /// Makes request ids of different processes differ.
     seed: u64,
     draining: AtomicBool,
+    /// Another process takes clients in; those that are here stay until their next answer.
+    retiring: AtomicBool,
     /// Client connections of all frontends.
     pub connections: Arc<Gate>,
 }
@@ -306,8 +308,20 @@ impl ProcessState {
         Arc::new(Self {
             seed,
             draining: AtomicBool::new(false),
+            retiring: AtomicBool::new(false),
             connections: Gate::new(max_connections),
         })
+    }
+
+    /// Whether answers tell clients to go elsewhere.
+    pub fn is_leaving(&self) -> bool {
+        self.retiring.load(Ordering::Relaxed) || self.is_draining()
+    }
+
+    /// As [`drain`](Self::drain), but idle connections are not closed under a client that may be about to
+    /// send its next request.
+    pub fn retire(&self) {
+        self.retiring.store(true, Ordering::Relaxed);
     }
 
     pub fn is_draining(&self) -> bool {

@@ -11,6 +11,7 @@ use std::{
         },
     },
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -19,6 +20,7 @@ use tokio::net::{TcpListener, UnixListener};
 use super::{
     Namespace, NamespaceError, PeerAddress, Stream,
     account::{self, AccountError},
+    handover::activated,
 };
 use crate::config::{Address, SocketOptions};
 
@@ -35,6 +37,8 @@ pub enum BindError {
     SocketInUse { path: String },
     #[error("descriptor {fd} was not handed to this process")]
     NotInherited { fd: i32, source: io::Error },
+    #[error("the service manager handed no socket called `{name}` over")]
+    NotActivated { name: String },
     #[error("descriptor {fd} is not a listening stream socket")]
     NotListening { fd: i32 },
     #[error("{address} is not an address to listen on")]
@@ -77,7 +81,7 @@ pub struct SharedListener {
     pub address: BoundAddress,
     sockets: Vec<Socket>,
     /// Removed when the listener is dropped.
-    unix_path: Option<PathBuf>,
+    unix_path: SocketFile,
 }
 
 impl SharedListener {
@@ -96,6 +100,10 @@ impl SharedListener {
             Address::Tcp(address) => Self::bind_tcp(*address, options, workers),
             Address::Unix(path) => Self::bind_unix(path.clone(), options, workers),
             Address::Inherited(fd) => Self::inherit(*fd, workers),
+            Address::Activated(name) => match activated(name) {
+                Some(fd) => Self::inherit(fd, workers),
+                None => Err(BindError::NotActivated { name: name.clone() }),
+            },
             Address::Name { host, port } => Err(BindError::NotLocal {
                 address: format!("{host}:{port}"),
             }),
@@ -149,7 +157,7 @@ impl SharedListener {
         Ok(Self {
             address: BoundAddress::Ip(bound),
             sockets,
-            unix_path: None,
+            unix_path: None.into(),
         })
     }
 
@@ -184,7 +192,7 @@ impl SharedListener {
         Ok(Self {
             address: BoundAddress::Unix(path.clone()),
             sockets: share(socket, workers).map_err(failed)?,
-            unix_path: Some(path),
+            unix_path: Some(path).into(),
         })
     }
 
@@ -208,19 +216,68 @@ impl SharedListener {
         Ok(Self {
             address,
             sockets: share(socket, workers).map_err(not_listening)?,
-            unix_path: None,
+            unix_path: None.into(),
         })
     }
 
-    /// The socket of one worker, as a new descriptor of the same accept queue.
-    pub fn of_worker(&self, worker: usize) -> io::Result<Socket> {
-        self.sockets[worker % self.sockets.len()].try_clone()
+    /// Takes over sockets that another proxy has listened on, one for each accept queue.
+    pub fn take_over(sockets: Vec<Socket>) -> io::Result<Self> {
+        let first = sockets.first().ok_or(io::ErrorKind::NotFound)?;
+        let local = first.local_addr()?;
+        let (address, unix_path) = match (local.as_socket(), local.as_pathname()) {
+            (Some(ip), _) => (BoundAddress::Ip(ip), None),
+            (None, Some(path)) => (BoundAddress::Unix(path.to_owned()), Some(path.to_owned())),
+            (None, None) => (BoundAddress::Unix(PathBuf::new()), None),
+        };
+        for socket in &sockets {
+            socket.set_nonblocking(true)?;
+        }
+        Ok(Self {
+            address,
+            sockets,
+            unix_path: unix_path.into(),
+        })
+    }
+
+    /// The sockets that one of so many workers accepts from, as new descriptors. Mostly one; a proxy that took
+    /// over from one with more workers has more accept queues than workers, and none may be forgotten.
+    pub fn of_worker(&self, worker: usize, workers: usize) -> io::Result<Vec<Socket>> {
+        let queues = self.sockets.len();
+        if queues <= workers {
+            return Ok(vec![self.sockets[worker % queues].try_clone()?]);
+        }
+        let own = self.sockets.iter().skip(worker).step_by(workers.max(1));
+        own.map(Socket::try_clone).collect()
+    }
+
+    /// All sockets as new descriptors, for the proxy that takes over. The file of a Unix socket is its from
+    /// now on, unless [`keep`](Self::keep) says otherwise.
+    pub fn hand_over(&self) -> io::Result<Vec<Socket>> {
+        let sockets: io::Result<Vec<_>> = self.sockets.iter().map(Socket::try_clone).collect();
+        self.unix_path.0.store(false, Ordering::Relaxed);
+        sockets
+    }
+
+    /// Nobody took it over after all.
+    pub fn keep(&self) {
+        self.unix_path.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The file of a Unix socket, and whether it is ours to remove.
+#[derive(Debug)]
+struct SocketFile(AtomicBool, Option<PathBuf>);
+
+impl From<Option<PathBuf>> for SocketFile {
+    fn from(path: Option<PathBuf>) -> Self {
+        Self(AtomicBool::new(true), path)
     }
 }
 
 impl Drop for SharedListener {
     fn drop(&mut self) {
-        if let Some(path) = &self.unix_path {
+        let SocketFile(ours, path) = &self.unix_path;
+        if let (true, Some(path)) = (ours.load(Ordering::Relaxed), path) {
             // Somebody may have removed it already; either way it is gone.
             let _ = fs::remove_file(path);
         }
@@ -290,7 +347,7 @@ fn share(socket: Socket, workers: usize) -> io::Result<Vec<Socket>> {
 
 /// A descriptor of our own for an inherited number. Taking the number itself would need `unsafe`,
 /// since nothing proves that no one else owns it; asking the kernel for a copy needs no such proof.
-fn duplicate(fd: i32) -> io::Result<OwnedFd> {
+pub(super) fn duplicate(fd: i32) -> io::Result<OwnedFd> {
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
     let own = pidfd_open(getpid(), PidfdFlags::empty())?;
     Ok(pidfd_getfd(own, fd, PidfdGetfdFlags::empty())?)
@@ -343,12 +400,28 @@ mod tests {
             SharedListener::bind(&Address::Tcp("127.0.0.1:0".parse().unwrap()), 3).unwrap();
         let ports: Vec<_> = (0..3)
             .map(|worker| {
-                let socket = listener.of_worker(worker).unwrap();
-                socket.local_addr().unwrap().as_socket().unwrap().port()
+                let sockets = listener.of_worker(worker, 3).unwrap();
+                assert_eq!(sockets.len(), 1);
+                sockets[0].local_addr().unwrap().as_socket().unwrap().port()
             })
             .collect();
         assert_ne!(ports[0], 0);
         assert!(ports.iter().all(|port| *port == ports[0]));
+    }
+
+    #[test]
+    fn whoever_takes_over_with_fewer_workers_serves_all_queues() {
+        let any = Address::Tcp("127.0.0.1:0".parse().unwrap());
+        let before = SharedListener::bind(&any, 3).unwrap();
+        let after = SharedListener::take_over(before.hand_over().unwrap()).unwrap();
+        assert_eq!(after.address, before.address);
+        let queues = |workers: usize| -> Vec<usize> {
+            let of = |worker| after.of_worker(worker, workers).unwrap().len();
+            (0..workers).map(of).collect()
+        };
+        assert_eq!(queues(2), [2, 1]);
+        assert_eq!(queues(1), [3]);
+        assert_eq!(queues(4), [1, 1, 1, 1]);
     }
 
     #[test]

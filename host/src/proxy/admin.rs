@@ -28,7 +28,7 @@ use crate::{
     backend::Server,
     config::Address,
     frontend::{Backend, Generation, PluginUse, ProcessState},
-    net::{BindError, BoundAddress, Listener, ListenerId, SharedListener},
+    net::{BindError, BoundAddress, Listener, SharedListener},
     telemetry::{LogHub, Metrics},
 };
 
@@ -63,9 +63,9 @@ pub fn bind(address: &Address) -> Result<SharedListener, BindError> {
 }
 
 /// Answers administrators for ever.
-pub async fn serve(admin: Rc<Admin>, listener: SharedListener) -> io::Result<()> {
+pub async fn serve(admin: Rc<Admin>, listener: Rc<SharedListener>) -> io::Result<()> {
     let open_to_all = matches!(listener.address, BoundAddress::Ip(_));
-    let listener = Listener::register(listener.of_worker(ListenerId(0).0)?)?;
+    let listener = Listener::register(own_socket(&listener)?)?;
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -87,6 +87,11 @@ pub async fn serve(admin: Rc<Admin>, listener: SharedListener) -> io::Result<()>
             }
         });
     }
+}
+
+fn own_socket(listener: &SharedListener) -> io::Result<socket2::Socket> {
+    let mut sockets = listener.of_worker(0, 1)?;
+    sockets.pop().ok_or(io::ErrorKind::NotFound.into())
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -139,7 +144,7 @@ fn check_browser(request: &Request<Incoming>) -> Result<(), &'static str> {
 }
 
 fn health(admin: &Admin) -> Answer {
-    match admin.process.is_draining() {
+    match admin.process.is_leaving() {
         false => text(StatusCode::OK, "ok\n"),
         true => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
     }

@@ -247,6 +247,8 @@ impl Loader<'_> {
             http2: config.http2.clone(),
             error_pages: config.error_pages.clone(),
             connections: gate,
+            sources: self.builder.registry.sources(&config.name),
+            per_client: config.max_connections_per_client,
             metrics: self.builder.metrics.frontend(&config.name),
         })
     }
@@ -303,7 +305,9 @@ impl Loader<'_> {
             Address::ClientPort(ip) => ip.to_string(),
             Address::Name { host, .. } => host.clone(),
             // Only without a check of certificates, so that any name will do.
-            Address::Unix(_) | Address::Inherited(_) => config.name.to_string(),
+            Address::Unix(_) | Address::Inherited(_) | Address::Activated(_) => {
+                config.name.to_string()
+            }
         };
         match TlsConnector::load(settings, &host, &self.system_roots) {
             Ok(connector) => {
@@ -381,6 +385,7 @@ impl Loader<'_> {
             pool: config.pool.clone(),
             error_pages: config.error_pages.clone(),
             max_queue: config.max_queue,
+            limit: config.max_connections,
             metrics: metrics.backend(&config.name),
             name: config.name.clone(),
             state,
@@ -402,7 +407,7 @@ impl Loader<'_> {
                 port: *port,
             },
             // The config reader allows it for frontends only.
-            Address::Inherited(_) => return None,
+            Address::Inherited(_) | Address::Activated(_) => return None,
         };
         let namespace = match config.reach.namespace.as_deref().map(Namespace::enter) {
             Some(Err(source)) => {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    io,
     sync::Arc,
 };
 
@@ -12,7 +13,7 @@ use crate::{
     config::{Address, Bind, Config},
     frontend::ListenerUse,
     model::FrontendName,
-    net::{BindError, ListenerId, SharedListener, TlsAcceptor},
+    net::{BindError, Handover, ListenerId, Parcel, SharedListener, TlsAcceptor},
 };
 
 /// Which socket a `bind` means. Where the system chooses the port, two binds that read alike are two
@@ -37,10 +38,33 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The same in another process, and in another version of the program.
+    fn text(&self) -> String {
+        let address = match &self.address {
+            Address::Tcp(address) => format!("tcp {address}"),
+            Address::Unix(path) => format!("unix {}", path.display()),
+            Address::Inherited(fd) => format!("fd {fd}"),
+            Address::Activated(name) => format!("systemd {name}"),
+            Address::Name { host, port } => format!("name {host}:{port}"),
+            Address::ClientPort(ip) => format!("ip {ip}"),
+        };
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (namespace, interface) = (or_none(&self.namespace), or_none(&self.interface));
+        let distinct = match &self.distinct {
+            Some((frontend, position)) => format!("{frontend}/{position}"),
+            None => String::new(),
+        };
+        format!("{address}|{namespace}|{interface}|{distinct}")
+    }
+}
+
 /// Sockets that are listened on.
 #[derive(Debug)]
 pub struct Listeners {
     workers: usize,
+    /// What the proxy before this one listened on.
+    handover: Handover,
     bound: HashMap<Key, Bound>,
     next: usize,
 }
@@ -77,9 +101,10 @@ impl Plan {
 }
 
 impl Listeners {
-    pub fn new(workers: usize) -> Self {
+    pub fn new(workers: usize, handover: Handover) -> Self {
         Self {
             workers,
+            handover,
             bound: HashMap::new(),
             next: 0,
         }
@@ -105,23 +130,21 @@ impl Listeners {
                 let key = Key::new(&frontend.name, position, bind);
                 let bound = match self.bound.get(&key) {
                     Some(bound) => bound.clone(),
-                    None => {
-                        match SharedListener::bind_with(&bind.address, &bind.socket, self.workers) {
-                            Ok(listener) => {
-                                let bound = Bound {
-                                    id: ListenerId(self.next),
-                                    listener: Arc::new(listener),
-                                };
-                                self.next += 1;
-                                plan.added.push((bound.id, Arc::clone(&bound.listener)));
-                                bound
-                            }
-                            Err(error) => {
-                                errors.push(error);
-                                continue;
-                            }
+                    None => match self.open(&key, bind) {
+                        Ok(listener) => {
+                            let bound = Bound {
+                                id: ListenerId(self.next),
+                                listener: Arc::new(listener),
+                            };
+                            self.next += 1;
+                            plan.added.push((bound.id, Arc::clone(&bound.listener)));
+                            bound
                         }
-                    }
+                        Err(error) => {
+                            errors.push(error);
+                            continue;
+                        }
+                    },
                 };
                 let used = ListenerUse {
                     frontend: index,
@@ -140,6 +163,41 @@ impl Listeners {
         let before = self.bound.values().map(|bound| bound.id);
         plan.removed = before.filter(|id| !kept.contains(id)).collect();
         Ok(plan)
+    }
+
+    /// Takes the socket over from the proxy before, or binds it.
+    fn open(&mut self, key: &Key, bind: &Bind) -> Result<SharedListener, BindError> {
+        match self.handover.claim(&key.text()) {
+            Some(sockets) => SharedListener::take_over(sockets).map_err(|source| BindError::Bind {
+                address: key.text(),
+                source,
+            }),
+            None => SharedListener::bind_with(&bind.address, &bind.socket, self.workers),
+        }
+    }
+
+    /// The socket called `what` of the proxy before, if it had one.
+    pub fn claim(&mut self, what: &str) -> Option<SharedListener> {
+        let sockets = self.handover.claim(what)?;
+        SharedListener::take_over(sockets).ok()
+    }
+
+    /// All is open: the proxy before can go.
+    pub fn relieve(&mut self) {
+        self.handover.done();
+    }
+
+    /// Puts all sockets into `parcel`, for the proxy that takes over.
+    pub fn hand_over(&self, parcel: &mut Parcel) -> io::Result<()> {
+        for (key, bound) in &self.bound {
+            parcel.add(key.text(), bound.listener.hand_over()?)?;
+        }
+        Ok(())
+    }
+
+    /// Nobody took over after all.
+    pub fn keep(&self) {
+        self.bound.values().for_each(|bound| bound.listener.keep());
     }
 
     /// Makes the plan's sockets the ones there are, and says where they are.

@@ -10,8 +10,11 @@ mod care;
 mod checks;
 mod listeners;
 mod names;
+mod notify;
+mod privileges;
 mod registry;
 mod run;
+mod upgrade;
 mod watch;
 mod workers;
 

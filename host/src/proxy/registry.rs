@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     backend::{BackendState, ServerAddress, ServerState},
-    frontend::Gate,
+    frontend::{Gate, Sources},
     model::{BackendName, FrontendName, ServerName},
     net::TlsConnector,
 };
@@ -20,6 +20,7 @@ pub struct Registry {
     servers: HashMap<(BackendName, ServerName, ServerAddress), Weak<ServerState>>,
     gates: HashMap<FrontendName, Weak<Gate>>,
     connectors: HashMap<(BackendName, ServerName), Weak<TlsConnector>>,
+    sources: HashMap<FrontendName, Weak<Sources>>,
 }
 
 impl Registry {
@@ -71,10 +72,15 @@ impl Registry {
         made
     }
 
+    pub fn sources(&mut self, name: &FrontendName) -> Arc<Sources> {
+        find_or_make(&mut self.sources, name.clone(), Arc::default)
+    }
+
     /// Forgets what nobody has any more.
     pub fn sweep(&mut self) {
         self.backends.retain(|_, state| state.strong_count() > 0);
         self.servers.retain(|_, state| state.strong_count() > 0);
+        self.sources.retain(|_, state| state.strong_count() > 0);
         self.gates.retain(|_, state| state.strong_count() > 0);
         self.connectors
             .retain(|_, connector| connector.strong_count() > 0);

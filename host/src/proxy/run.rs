@@ -28,13 +28,16 @@ use super::{
     checks::Checks,
     listeners::Listeners,
     names::Names,
+    notify::Notifier,
+    privileges::{PidFile, PrivilegeError, give_away},
+    upgrade::StartedAs,
     watch::Watcher,
-    workers::{Command, Start, WorkerHandle},
+    workers::{Command, Commands, Start, WorkerHandle},
 };
 use crate::{
-    config::{self, Config, ConfigErrors, PluginSource},
+    config::{self, Address, Config, ConfigErrors, PluginSource},
     frontend::{Generation, LocalGeneration, ProcessState},
-    net::{AcmeChallenges, tls_files},
+    net::{AcmeChallenges, Handover, HandoverError, SharedListener, tls_files},
     plugin::{
         Runtime, RuntimeError, RuntimeOptions,
         maps::{MapStore, Reload},
@@ -54,6 +57,10 @@ pub enum RunError {
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Log(#[from] LogError),
+    #[error(transparent)]
+    Privilege(#[from] PrivilegeError),
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
     #[error("the proxy cannot be set up")]
     System(#[from] io::Error),
     #[error("changes of files cannot be noticed")]
@@ -64,12 +71,14 @@ pub enum RunError {
 ///
 /// The first generation must build; later ones that do not are reported and change nothing.
 pub fn run(file: &Path) -> Result<(), RunError> {
+    let started = StartedAs::now()?;
+    let handover = Handover::take()?;
     let config = config::load(file).map_err(RunError::Config)?;
     let control = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     LocalSet::new().block_on(&control, async {
-        let mut proxy = Proxy::start(file, config).await?;
+        let mut proxy = Proxy::start(file, config, started, handover).await?;
         proxy.follow().await?;
         proxy.drain().await;
         Ok(())
@@ -122,8 +131,21 @@ struct Proxy {
     challenges: AcmeChallenges,
     reloads: mpsc::UnboundedReceiver<ReloadWish>,
     signals: Signals,
-    /// The signal that ends it all, once it came.
-    stopping: Option<&'static str>,
+    started: StartedAs,
+    notifier: Notifier,
+    /// Kept until the end, which removes it.
+    _pid_file: Option<PidFile>,
+    admin_listener: Option<Rc<SharedListener>>,
+    /// What ends it all, once it came.
+    stopping: Option<Stop>,
+}
+
+/// Why the proxy is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Signal(&'static str),
+    /// Another process has taken over.
+    Succeeded,
 }
 
 /// What building needs, together so that it can be lent to another thread.
@@ -140,6 +162,7 @@ enum Wish {
     },
     FilesChanged(Vec<PathBuf>),
     ReopenLogs,
+    Upgrade,
     Stop {
         signal: &'static str,
     },
@@ -166,6 +189,16 @@ impl fmt::Display for ReloadError {
 }
 
 impl Workshop {
+    /// The administrators' socket, taken over or new.
+    fn bind_admin(&mut self, address: &Address) -> Result<Rc<SharedListener>, RunError> {
+        if let Some(listener) = self.listeners.claim(ADMIN) {
+            return Ok(Rc::new(listener));
+        }
+        let listener = admin::bind(address)
+            .map_err(|error| RunError::Build(BuildErrors(vec![BuildError::Bind(error)])))?;
+        Ok(Rc::new(listener))
+    }
+
     /// Builds a generation and every worker's part of it.
     fn build(
         &mut self,
@@ -182,7 +215,12 @@ impl Workshop {
 }
 
 impl Proxy {
-    async fn start(file: &Path, config: Config) -> Result<Self, RunError> {
+    async fn start(
+        file: &Path,
+        config: Config,
+        started: StartedAs,
+        handover: Handover,
+    ) -> Result<Self, RunError> {
         for warning in &config.warnings {
             warn!("{warning}");
         }
@@ -191,29 +229,38 @@ impl Proxy {
             .workers
             .or_else(|| thread::available_parallelism().ok().map(usize::from))
             .unwrap_or(1);
-        raise_descriptor_limit();
+        let notifier = Notifier::new();
+        let signals = Signals::new()?;
+        raise_descriptor_limit(&config);
         let log = Rc::new(LogHub::open(&config.logs)?);
         let runtime = Runtime::new(runtime_options(&config, count))?;
         let metrics = Arc::new(Metrics::default());
         let mut workshop = Workshop {
             builder: Builder::new(runtime, Arc::clone(&metrics)),
-            listeners: Listeners::new(count),
+            listeners: Listeners::new(count, handover),
         };
         let challenges = workshop.builder.challenges();
         let (built, locals) = workshop
             .build(config, None, count)
             .map_err(RunError::Build)?;
+        let admin_listener = match &built.config.process.admin {
+            Some(address) => Some(workshop.bind_admin(address)?),
+            None => None,
+        };
+        let pid_file = built.config.process.pid_file.as_deref();
+        let pid_file = pid_file.map(PidFile::write).transpose()?;
+        give_away(&built.config.process)?;
+        set_limits(&built.config, &built.generation);
         let head_bytes = built.config.frontends.iter().map(|f| f.limits.header_bytes);
         let head_bytes = head_bytes.max().unwrap_or(0);
         let process = ProcessState::new(seed(), built.config.process.max_connections);
         let mut workers = Vec::with_capacity(count);
         for (index, generation) in locals.into_iter().enumerate() {
-            let listen = built
-                .listeners
-                .added
-                .iter()
-                .map(|(id, listener)| Ok((*id, listener.of_worker(index)?)))
-                .collect::<io::Result<_>>()?;
+            let mut listen = Vec::new();
+            for (id, listener) in &built.listeners.added {
+                let sockets = listener.of_worker(index, count)?;
+                listen.extend(sockets.into_iter().map(|socket| (*id, socket)));
+            }
             workers.push(WorkerHandle::start(Start {
                 index,
                 head_bytes,
@@ -236,11 +283,9 @@ impl Proxy {
             log: Rc::clone(&log),
             reloads: wishes,
         });
-        if let Some(address) = &built.config.process.admin {
-            let listener = admin::bind(address)
-                .map_err(|error| RunError::Build(BuildErrors(vec![BuildError::Bind(error)])))?;
+        if let Some(listener) = &admin_listener {
             info!(address = %listener.address, "administrators are served");
-            spawn_local(admin::serve(Rc::clone(&admin), listener));
+            spawn_local(admin::serve(Rc::clone(&admin), Rc::clone(listener)));
         }
         let mut proxy = Self {
             file: file.to_owned(),
@@ -259,11 +304,19 @@ impl Proxy {
             certificates: Certificates::default(),
             challenges,
             reloads,
-            signals: Signals::new()?,
+            signals,
+            started,
+            notifier,
+            _pid_file: pid_file,
+            admin_listener,
             stopping: None,
         };
         proxy.settle();
         info!(generation = proxy.current.number, workers = count, "ready");
+        proxy.notifier.ready();
+        if let Some(workshop) = &mut proxy.workshop {
+            workshop.listeners.relieve();
+        }
         Ok(proxy)
     }
 
@@ -282,8 +335,11 @@ impl Proxy {
     /// Does what it is told until it is told to stop.
     async fn follow(&mut self) -> Result<(), RunError> {
         loop {
-            if let Some(signal) = self.stopping {
-                info!(signal, "draining");
+            if let Some(stop) = self.stopping {
+                match stop {
+                    Stop::Signal(signal) => info!(signal, "draining"),
+                    Stop::Succeeded => info!("another process has taken over, draining"),
+                }
                 return Ok(());
             }
             let changed = async {
@@ -310,7 +366,8 @@ impl Proxy {
                 }
                 Wish::FilesChanged(files) => self.files_changed(&files).await,
                 Wish::ReopenLogs => self.log.reopen(),
-                Wish::Stop { signal } => self.stopping = Some(signal),
+                Wish::Upgrade => self.upgrade().await,
+                Wish::Stop { signal } => self.stopping = Some(Stop::Signal(signal)),
             }
         }
     }
@@ -347,7 +404,10 @@ impl Proxy {
     /// Returns the number of the generation that serves, or why it is still the old one.
     async fn reload(&mut self, why: &str) -> Result<u64, String> {
         info!("building a new generation: {why}");
-        match self.rebuild().await {
+        self.notifier.reloading();
+        let rebuilt = self.rebuild().await;
+        self.notifier.ready();
+        match rebuilt {
             Ok(()) => {
                 info!(generation = self.current.number, "new generation serves");
                 Ok(self.current.number)
@@ -382,7 +442,7 @@ impl Proxy {
             built = building => built,
             // Compiling takes its time, and whoever wants the proxy to stop should not wait for it.
             signal = self.signals.stop() => {
-                self.stopping = Some(signal);
+                self.stopping = Some(Stop::Signal(signal));
                 return Err(ReloadError::Stopping);
             }
         };
@@ -411,14 +471,13 @@ impl Proxy {
             listeners,
         } = built;
         for (index, (worker, local)) in self.workers.iter().zip(locals).enumerate() {
-            let listen = listeners.added.iter().filter_map(|(id, listener)| {
-                match listener.of_worker(index) {
-                    Ok(socket) => Some((*id, socket)),
-                    Err(error) => {
-                        error!(address = %listener.address, %error, "a worker cannot listen");
-                        None
-                    }
-                }
+            let listen = listeners.added.iter().flat_map(|(id, listener)| {
+                let sockets = listener.of_worker(index, self.workers.len());
+                let sockets = sockets.unwrap_or_else(|error| {
+                    error!(address = %listener.address, %error, "a worker cannot listen");
+                    Vec::new()
+                });
+                sockets.into_iter().map(|socket| (*id, socket))
             });
             worker.send(Command::Swap {
                 generation: Box::new(local),
@@ -431,16 +490,27 @@ impl Proxy {
             warn!("{warning}");
         }
         let before = &self.config.process;
-        if before.admin != config.process.admin || before.workers != config.process.workers {
-            warn!("`admin` and `workers` take effect when the proxy is started again");
+        let now = &config.process;
+        let fixed = |process: &config::Process| {
+            (
+                process.admin.clone(),
+                process.workers,
+                process.user.clone(),
+                process.group.clone(),
+                process.chroot.clone(),
+                process.pid_file.clone(),
+            )
+        };
+        if fixed(before) != fixed(now) {
+            warn!(
+                "`admin`, `workers`, `user`, `group`, `chroot` and `pid_file` take effect when the proxy \
+                 is started again"
+            );
         }
         self.process
             .connections
             .set_most(config.process.max_connections);
-        for (config, frontend) in config.frontends.iter().zip(&generation.frontends) {
-            let most = config.max_connections.unwrap_or(usize::MAX);
-            frontend.connections.set_most(most);
-        }
+        set_limits(&config, &generation);
         self.admin.current.replace(Arc::clone(&generation));
         self.current = generation;
         self.config = config;
@@ -448,9 +518,62 @@ impl Proxy {
         self.settle();
     }
 
+    /// Lets a new process of the program as it is now on disk take over. If it does not get to serve, nothing
+    /// changes.
+    async fn upgrade(&mut self) {
+        let Some(workshop) = &self.workshop else {
+            return;
+        };
+        let admin = self.admin_listener.as_ref();
+        let successor = self.started.start_successor(|parcel| {
+            workshop.listeners.hand_over(parcel)?;
+            if let Some(admin) = admin {
+                parcel.add(ADMIN.to_owned(), admin.hand_over()?)?;
+            }
+            Ok(())
+        });
+        let outcome = tokio::select! {
+            outcome = successor => outcome,
+            signal = self.signals.stop() => {
+                self.stopping = Some(Stop::Signal(signal));
+                return;
+            }
+        };
+        match outcome {
+            Ok(pid) => {
+                info!(pid, "the new process serves");
+                self.notifier.succeeded_by(pid);
+                self.stopping = Some(Stop::Succeeded);
+            }
+            Err(error) => {
+                workshop.listeners.keep();
+                if let Some(admin) = admin {
+                    admin.keep();
+                }
+                error!(
+                    "nothing changed, this process goes on serving: {}",
+                    with_cause(&error)
+                );
+            }
+        }
+    }
+
     /// Takes no more clients and waits for those that are there, up to the configured time.
     async fn drain(mut self) {
-        self.process.drain();
+        let limit = self.config.process.drain_timeout;
+        // Clients of a process that was succeeded are not in a hurry: half of the time they may send their
+        // next request here, whose answer tells them to connect anew.
+        let gently = match self.stopping {
+            Some(Stop::Succeeded) => {
+                self.process.retire();
+                Some(limit / 2)
+            }
+            Some(Stop::Signal(_)) | None => {
+                self.notifier.stopping();
+                self.process.drain();
+                None
+            }
+        };
         self.checks.stop();
         self.care.stop();
         self.names.stop();
@@ -459,13 +582,25 @@ impl Proxy {
         for worker in &self.workers {
             worker.send(Command::Drain);
         }
-        let limit = self.config.process.drain_timeout;
+        let (mut workers, commands): (Vec<_>, Vec<_>) =
+            self.workers.into_iter().map(WorkerHandle::part).unzip();
         let all_ended = async {
-            for worker in &mut self.workers {
+            for worker in &mut workers {
                 worker.ended().await;
             }
         };
-        match timeout(limit, all_ended).await {
+        tokio::pin!(all_ended);
+        let left = match gently {
+            Some(gently) if timeout(gently, &mut all_ended).await.is_ok() => {
+                info!("drained");
+                return;
+            }
+            Some(gently) => limit.saturating_sub(gently),
+            None => limit,
+        };
+        self.process.drain();
+        commands.iter().for_each(Commands::hurry);
+        match timeout(left, all_ended).await {
             Ok(()) => info!("drained"),
             Err(_) => warn!(
                 connections = self.process.connections.count(),
@@ -474,6 +609,20 @@ impl Proxy {
         }
     }
 }
+
+/// Lets the limits that outlive generations be what this one says.
+fn set_limits(config: &Config, generation: &Generation) {
+    for (config, frontend) in config.frontends.iter().zip(&generation.frontends) {
+        let most = config.max_connections.unwrap_or(usize::MAX);
+        frontend.connections.set_most(most);
+    }
+    for backend in &generation.backends {
+        backend.state.room.set_size(backend.limit.unwrap_or(0));
+    }
+}
+
+/// What the administrators' socket is called when it is handed over.
+const ADMIN: &str = "admin";
 
 /// Everything whose change means something.
 fn watched_files(file: &Path, config: &Config) -> Vec<PathBuf> {
@@ -514,6 +663,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     user1: Signal,
+    user2: Signal,
     reopen: bool,
 }
 
@@ -524,6 +674,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
             reopen: false,
         })
     }
@@ -543,6 +694,7 @@ impl Signals {
                 self.reopen = true;
                 Wish::ReopenLogs
             }
+            _ = self.user2.recv() => Wish::Upgrade,
             signal = first(stops) => Wish::Stop { signal },
         }
     }
@@ -562,12 +714,22 @@ async fn first([terminate, interrupt, user1]: [&mut Signal; 3]) -> &'static str 
 }
 
 /// Lets the process have as many descriptors as the system allows it: the usual soft limit of 1,024 is
-/// for programs that count them in a bit set.
-fn raise_descriptor_limit() {
+/// for programs that count them in a bit set. Says so if these will not do.
+fn raise_descriptor_limit(config: &Config) {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         warn!(%error, "the limit on descriptors stays as it is");
+    }
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // A client and its server each; what listens and the like is little beside that.
+    let most = config.process.max_connections;
+    let needed = 2 * most as u64;
+    if allowed < needed {
+        warn!(
+            "`max_connections` is {most}, which may take {needed} descriptors, and the system allows \
+             {allowed}: raise the hard limit (`ulimit -Hn`, `LimitNOFILE=`), or lower `max_connections`"
+        );
     }
 }
 

@@ -39,7 +39,31 @@ pub enum Command {
 #[derive(Debug)]
 pub struct WorkerHandle {
     commands: UnboundedSender<Command>,
-    ended: oneshot::Receiver<()>,
+    ended: Ended,
+}
+
+/// The end of a worker.
+#[derive(Debug)]
+pub struct Ended(oneshot::Receiver<()>);
+
+/// Where a worker that drains can still be told something.
+#[derive(Debug)]
+pub struct Commands(UnboundedSender<Command>);
+
+impl Commands {
+    /// Idle connections that were left alone at first are to go now.
+    pub fn hurry(&self) {
+        // A worker that has ended already needs no hurry.
+        let _ = self.0.send(Command::Drain);
+    }
+}
+
+impl Ended {
+    /// Waits until the thread has nothing more to do.
+    pub async fn ended(&mut self) {
+        // An error means that the thread is gone as well.
+        let _ = (&mut self.0).await;
+    }
 }
 
 /// What a worker starts with.
@@ -69,7 +93,10 @@ impl WorkerHandle {
                 // Nobody listens if the control thread is gone, and then nothing matters.
                 let _ = end.send(());
             })?;
-        Ok(Self { commands, ended })
+        Ok(Self {
+            commands,
+            ended: Ended(ended),
+        })
     }
 
     pub fn send(&self, command: Command) {
@@ -78,10 +105,9 @@ impl WorkerHandle {
         }
     }
 
-    /// Waits until the thread has nothing more to do.
-    pub async fn ended(&mut self) {
-        // An error means that the thread is gone as well.
-        let _ = (&mut self.ended).await;
+    /// Its end, and where it can be told something meanwhile.
+    pub fn part(self) -> (Ended, Commands) {
+        (self.ended, Commands(self.commands))
     }
 }
 
@@ -116,6 +142,12 @@ async fn work(start: Start, mut inbox: UnboundedReceiver<Command>) {
             Command::Drain => {
                 accepting.ignore_all().await;
                 worker.wake_idle();
+                // Told again when those that were left alone at first are to go as well.
+                tokio::select! {
+                    biased;
+                    () = worker.emptied() => break,
+                    _ = inbox.recv() => worker.wake_idle(),
+                }
                 worker.emptied().await;
                 break;
             }
@@ -124,10 +156,14 @@ async fn work(start: Start, mut inbox: UnboundedReceiver<Command>) {
     sweeper.abort();
 }
 
+/// What ends a loop, and the loop.
+type AcceptLoop = (Rc<tokio::sync::Notify>, JoinHandle<()>);
+
 /// The accept loops of a worker.
 #[derive(Default)]
 struct Accepting {
-    loops: HashMap<ListenerId, (Rc<tokio::sync::Notify>, JoinHandle<()>)>,
+    /// Mostly one for each listener.
+    loops: HashMap<ListenerId, Vec<AcceptLoop>>,
 }
 
 impl Accepting {
@@ -138,7 +174,8 @@ impl Accepting {
                     let stop = Rc::new(tokio::sync::Notify::new());
                     let accepting =
                         frontend::accept(Rc::clone(worker), listener, id, Rc::clone(&stop));
-                    self.loops.insert(id, (stop, spawn_local(accepting)));
+                    let running = (stop, spawn_local(accepting));
+                    self.loops.entry(id).or_default().push(running);
                 }
                 Err(error) => warn!(%error, "a listener cannot be used by this worker"),
             }
@@ -147,7 +184,7 @@ impl Accepting {
 
     /// Ends a loop once it has taken in the clients that are already waiting.
     async fn ignore(&mut self, id: ListenerId) {
-        if let Some((stop, task)) = self.loops.remove(&id) {
+        for (stop, task) in self.loops.remove(&id).unwrap_or_default() {
             stop.notify_one();
             // It ends by itself; if it panicked, it has ended too.
             let _ = task.await;

@@ -147,8 +147,10 @@ counters! {
         handshake_resumed => RESUMED = 16,
         /// A TLS handshake came to nothing.
         handshake_failed => FAILED_HANDSHAKES = 17,
+        /// A connection was closed at once since its client has too many.
+        refused => REFUSED = 18,
     }
-    classes at 6, of 18
+    classes at 6, of 19
 }
 
 impl FrontendMetrics {

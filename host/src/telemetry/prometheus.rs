@@ -19,7 +19,12 @@ pub(super) fn write(snapshot: &Snapshot, out: &mut String) {
 type Family = (&'static str, &'static str, usize);
 
 fn write_frontends(snapshot: &Snapshot, out: &mut String) {
-    const FAMILIES: [Family; 12] = [
+    const FAMILIES: [Family; 13] = [
+        (
+            "refused",
+            "Connections closed at once since their client had too many.",
+            FrontendMetrics::REFUSED,
+        ),
         (
             "connections",
             "Client connections.",

@@ -244,7 +244,7 @@ impl Serving {
                 }
                 let shared = Rc::clone(&self.shared);
                 let worker = &shared.worker;
-                let leaving = worker.process.is_draining() || is_orphaned(&shared, first);
+                let leaving = worker.process.is_leaving() || is_orphaned(&shared, first);
                 if leaving && self.closing == Closing::No {
                     self.close_politely();
                     continue;
