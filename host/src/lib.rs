@@ -4,7 +4,7 @@
 //! 6  main, cli
 //! 5  proxy, admin | workbench
 //! 4  frontend
-//! 3  backend | plugin
+//! 3  backend | plugin | store
 //! 2  net | http | telemetry
 //! 1  config
 //! 0  model
@@ -19,5 +19,6 @@ pub mod model;
 pub mod net;
 pub mod plugin;
 pub mod proxy;
+pub mod store;
 pub mod telemetry;
 pub mod workbench;

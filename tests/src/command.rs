@@ -5,11 +5,15 @@ use std::{
     fs,
     path::Path,
     process::{Output, Stdio},
+    time::Duration,
 };
 
 use tokio::process::Command;
 
-use crate::{deadline::within, fill::repository, weir::binary};
+use crate::{fill::repository, weir::binary};
+
+/// A component that no run before has compiled takes seconds, on a busy machine many of them.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a command left that has ended.
 #[derive(Debug)]
@@ -66,8 +70,8 @@ impl WeirCommand {
 
     /// Runs `weir` with these words and waits for its end.
     pub async fn run(&self, words: &[&str]) -> Ran {
-        let what = format!("weir {}", words.join(" "));
-        let output = within(&what, self.command(words).output()).await;
+        let ended = tokio::time::timeout(PATIENCE, self.command(words).output()).await;
+        let output = ended.unwrap_or_else(|_| panic!("weir {} took too long", words.join(" ")));
         Ran::from(output.expect("the binary can be started"))
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::process::Command;
-use weir_tests::{Load, Origin, Reload, Weir, WeirCommand, fill, repository};
+use weir_tests::{Load, Origin, Registry, Reload, Weir, WeirCommand, fill, repository};
 
 /// What projects depend on is compiled once for all of them.
 fn target() -> PathBuf {
@@ -87,7 +87,7 @@ async fn a_new_plugin_of_each_kind_is_sound_as_it_comes() {
 }
 
 #[tokio::test]
-async fn a_plugin_is_begun_built_tried_run_changed_and_swapped_under_load() {
+async fn a_plugin_is_begun_tried_run_changed_under_load_and_shared() {
     let command = newcomer();
     let component = built(&command, "balancer", "mine").await;
     test(&command, "mine").await;
@@ -131,6 +131,32 @@ async fn a_plugin_is_begun_built_tried_run_changed_and_swapped_under_load() {
     load.another(50).await;
     let report = load.stop().await;
     assert_eq!(report.failed(), 0, "{:?}", report.failures);
+    assert_eq!(weir.get("/").await.origin(), "a");
+
+    // And shares it with another team, which runs it by its digest.
+    let Some(registry) = Registry::start().await else {
+        return;
+    };
+    let there = registry.reference("team/mine:0.1.0");
+    let push = ["plugin", "push", "mine/mine.wasm", &there, "--plain-http"];
+    let pinned = command.run(&push).await.succeeded();
+    let pinned = pinned.trim();
+    let others = tempfile::tempdir().expect("there is room for temporary files");
+    let other_team = WeirCommand::default().env("XDG_CACHE_HOME", others.path());
+    let pull = [
+        "plugin",
+        "pull",
+        pinned,
+        "--plain-http",
+        "-o",
+        "theirs.wasm",
+    ];
+    other_team.run(&pull).await.succeeded();
+    let config = config.replace("./mine.wasm", pinned);
+    let weir = Weir::builder()
+        .env("XDG_CACHE_HOME", others.path())
+        .start(&format!("{}\n{config}", registry.access()))
+        .await;
     assert_eq!(weir.get("/").await.origin(), "a");
 }
 

@@ -15,6 +15,13 @@ use self::source::{Source, sources};
 /// passwords) is for plugins: no library for any of it belongs here.
 const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ("anyhow", "errors on their way out of main and cli"),
+    ("base64", "signatures as they are written down"),
+    (
+        "docker_credential",
+        "credentials of registries as docker keeps them",
+    ),
+    ("oci-client", "components in registries"),
+    ("p256", "signatures of components"),
     ("arc-swap", "handing a new generation to the workers"),
     ("clap", "the command line"),
     (
@@ -95,6 +102,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("hickory_resolver", &["net/resolve"]),
     ("nix", &["net", "proxy/privileges", "proxy/notify"]),
+    ("docker_credential", &["store/remote"]),
+    ("oci_client", &["store/remote", "store/artifact"]),
+    ("p256", &["store/signature"]),
     ("plotters", &["workbench/simulation"]),
     ("weir_plugin_build", &["workbench/project"]),
 ];

@@ -18,6 +18,7 @@ use super::{
     process::{read_defaults, read_process},
     reach::read_resolvers,
     read::{Fields, Reader},
+    sharing::read_sharing,
     value::shorten,
 };
 
@@ -120,7 +121,9 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
     let logs = read_logs(&mut top);
     let maps = read_maps(&mut top);
     let issuer = read_issuer(&mut top);
+    let sharing = read_sharing(&mut top);
     let surroundings = Surroundings {
+        sharing: &sharing,
         file,
         issuer: &issuer,
         source: Arc::from(text),

@@ -27,6 +27,7 @@ mod process;
 mod reach;
 mod read;
 pub mod scenario;
+mod sharing;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,9 @@ pub use error::{ConfigError, ConfigErrors, Place};
 pub use http2::{Http2Limits, Protocols, ServerHttp2, ServerProtocol};
 pub use load::{load, parse};
 pub use reach::{Reach, Resolver, Slot, Source};
+pub use sharing::{
+    BadReference, KeyFile, MovedTags, OciReference, OciSource, RegistryAccess, SignedBy,
+};
 pub use tls::{
     Alpn, CertificateFiles, Cipher, ClientCertificates, ListenerTls, NamedFile, ServerCertificates,
     ServerTls, Spot, TlsVersion, TlsVersions, Trust, UnknownName,
@@ -86,6 +90,8 @@ pub struct Process {
     pub watch: bool,
     /// Where compiled plugins are kept; `None`: the user's cache folder.
     pub code_cache: Option<PathBuf>,
+    /// Where components out of registries are kept; `None`: the user's cache folder.
+    pub component_cache: Option<PathBuf>,
     pub admin: Option<Address>,
     /// Whom to become once all is open.
     pub user: Option<String>,
@@ -267,6 +273,8 @@ pub struct ErrorPage {
 #[derive(Debug, Clone)]
 pub struct PluginUse {
     pub source: PluginSource,
+    /// Whose signature its component needs, if any.
+    pub signed_by: Option<Arc<SignedBy>>,
     /// The plugin's config as JSON text; `{}` if none was given.
     pub config: String,
     /// Where each part of the plugin's config stands in the file, for errors that the plugin or its
@@ -296,6 +304,8 @@ pub enum PluginSource {
     Bundled(String),
     /// A `.wasm` file; relative paths start at the config file's folder.
     File(PathBuf),
+    /// In a registry.
+    Oci(Box<OciSource>),
 }
 
 /// What a plugin may import besides `log`.

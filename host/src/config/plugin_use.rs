@@ -9,6 +9,7 @@ use super::{
     places::read_config,
     process::{Defaults, PluginDefaults, plugin_limits},
     read::Fields,
+    sharing::Sharing,
     suggest::{nearest, one_of},
     value::{Node, shorten},
 };
@@ -18,6 +19,7 @@ pub(super) struct Surroundings<'a> {
     pub file: &'a Path,
     pub source: Arc<str>,
     pub defaults: &'a Defaults,
+    pub sharing: &'a Sharing,
     /// Names of the `[[map]]`s.
     pub maps: Vec<&'a str>,
     pub issuer: &'a Issuer,
@@ -58,7 +60,7 @@ fn read_short_or_table(
     elsewhere: &[(&str, &str)],
 ) -> Option<PluginUse> {
     if node.value().is_str() {
-        let source = read_source(node)?;
+        let source = read_source(node, around.sharing)?;
         return Some(plugin_use(source, node.span(), around));
     }
     if !node.value().is_table() {
@@ -78,6 +80,7 @@ pub(super) fn plugin_use(
     around: &Surroundings<'_>,
 ) -> PluginUse {
     PluginUse {
+        signed_by: around.sharing.signed_by(&source),
         source,
         config: "{}".to_owned(),
         places: ConfigPlaces {
@@ -101,7 +104,9 @@ fn read_plugin(
     elsewhere: &[(&str, &str)],
 ) -> Option<PluginUse> {
     let named = fields.require("plugin", example);
-    let source = named.as_ref().and_then(read_source);
+    let source = named
+        .as_ref()
+        .and_then(|node| read_source(node, around.sharing));
     let config = fields.get("config");
     let grants = read_grants(&mut fields, around);
     let PluginDefaults { deadline, memory } = plugin_limits(&mut fields, &around.defaults.plugin);
@@ -162,13 +167,16 @@ fn read_offload(node: &Node<'_>) -> Option<Offload> {
     Some(read)
 }
 
-fn read_source(node: &Node<'_>) -> Option<PluginSource> {
+fn read_source(node: &Node<'_>, sharing: &Sharing) -> Option<PluginSource> {
     const HINT: &str = "name a plugin that Weir ships, or write a path such as `./my.wasm`";
     let text = node.plain_text("rules")?;
+    if text.starts_with("oci://") {
+        return sharing.source(node, text);
+    }
     if text.contains("://") {
         node.wrong(
             format!("cannot be fetched from `{}`", shorten(text)),
-            "download the component and write its path, such as `./my.wasm`",
+            "out of a registry it is \"oci://host/team/name:tag\"; from elsewhere, download it and write its path",
         );
         return None;
     }

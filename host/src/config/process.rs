@@ -16,6 +16,7 @@ pub(super) const TOP_KEYS: &[&str] = &[
     "drain_timeout",
     "watch",
     "code_cache",
+    "component_cache",
     "admin",
     "user",
     "group",
@@ -72,6 +73,10 @@ pub(super) fn read_process(top: &mut Fields<'_>) -> Process {
         code_cache: top
             .get("code_cache")
             .and_then(|node| node.plain_text("/var/cache/weir"))
+            .map(|path| address::resolve(path, base)),
+        component_cache: top
+            .get("component_cache")
+            .and_then(|node| node.plain_text("/var/cache/weir-components"))
             .map(|path| address::resolve(path, base)),
         admin: top.get("admin").and_then(|node| read_admin(&node)),
         user: user.map(str::to_owned),

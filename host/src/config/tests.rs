@@ -27,6 +27,8 @@ fn example() -> (tempfile::TempDir, PathBuf) {
     fs::create_dir(folder.path().join("errors")).unwrap();
     fs::write(folder.path().join("errors/503.html"), "<h1>later</h1>").unwrap();
     fs::write(folder.path().join("tiers.map"), "vip deluxe\n").unwrap();
+    let key = "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n";
+    fs::write(folder.path().join("team.pub"), key).unwrap();
     let file = folder.path().join("weir.toml");
     fs::write(&file, text).unwrap();
     (folder, file)

@@ -44,6 +44,8 @@ pub struct Component {
     pub(super) code: component::Component,
     digest: Digest,
     size: usize,
+    /// The names of all imports and exports, as they are in its type.
+    interfaces: [Vec<String>; 2],
     roles: Vec<Role>,
     imports: Vec<Import>,
     wasi: Vec<WasiImport>,
@@ -75,6 +77,12 @@ impl Component {
         let imports = Imports::of(&kind, engine)?;
         Ok(Self {
             roles: roles_of(&exports),
+            interfaces: [
+                kind.imports(engine)
+                    .map(|(name, _)| name.to_owned())
+                    .collect(),
+                exports,
+            ],
             code,
             digest,
             size: bytes.len(),
@@ -93,6 +101,12 @@ impl Component {
     /// Of the file, in bytes.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// The full names of its imports and of its exports, whoever knows them.
+    pub fn interfaces(&self) -> (&[String], &[String]) {
+        let [imports, exports] = &self.interfaces;
+        (imports, exports)
     }
 
     /// Of its machine code, in bytes.
@@ -156,6 +170,9 @@ impl Runtime {
                 }),
             },
             PluginSource::File(path) => self.read_file(path),
+            PluginSource::Oci(source) => Err(LoadFault::NotFetched {
+                reference: source.reference.to_string(),
+            }),
         }
     }
 

@@ -30,6 +30,10 @@ pub enum LoadFault {
         known: Vec<&'static str>,
     },
 
+    /// The bytes of what lies in a registry come from elsewhere.
+    #[error("{reference} has to be fetched first")]
+    NotFetched { reference: String },
+
     #[error("it is larger than the {limit} bytes that a plugin may have")]
     TooLarge { limit: u64 },
 

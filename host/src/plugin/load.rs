@@ -42,6 +42,16 @@ impl Plugin {
         })
     }
 
+    /// Like [`load`](Self::load) with bytes that are here already; the spec's source is not read.
+    pub fn from_bytes(
+        runtime: &Arc<Runtime>,
+        bytes: &[u8],
+        spec: &PluginSpec<'_>,
+    ) -> Result<Arc<Self>, LoadError> {
+        let component = runtime.compile(bytes, &spec.name)?;
+        Self::from_component(runtime, component, spec)
+    }
+
     /// Like [`load`](Self::load) with a component that is already compiled; the spec's source only says
     /// whether it is one of Weir's own.
     pub fn from_component(

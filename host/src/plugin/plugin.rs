@@ -52,6 +52,7 @@ impl<'a> PluginSpec<'a> {
     ) -> Self {
         let name = match &used.source {
             PluginSource::Bundled(name) => PluginName::new(name),
+            PluginSource::Oci(source) => PluginName::new(&source.reference.to_string()),
             PluginSource::File(path) => {
                 // Without the `./` that a config's own folder was joined with.
                 let path: PathBuf = path.components().collect();

@@ -22,6 +22,7 @@ use crate::{
         Breaker, BreakerRules, LoadError, LoadFault, Offload, Place, Plugin, PluginSpec, Runtime,
         maps::{MapError, MapStore},
     },
+    store::{self, Store},
     telemetry::{Metrics, PluginPlace},
 };
 
@@ -160,7 +161,9 @@ impl Builder {
             .map_err(|found| BuildErrors(found.into_iter().map(BuildError::Map).collect()))?;
         let names: Vec<_> = config.backends.iter().map(|b| b.name.clone()).collect();
         let mut errors = Vec::new();
+        let kept = config.process.component_cache.clone();
         let mut loader = Loader {
+            store: Store::new(kept.or_else(store::user_folder)),
             builder: self,
             maps: &maps,
             system_roots: SystemRoots::default(),
@@ -205,6 +208,7 @@ struct Loaded {
 
 /// The state of one build.
 struct Loader<'a> {
+    store: Store,
     builder: &'a mut Builder,
     maps: &'a MapStore,
     system_roots: SystemRoots,
@@ -450,7 +454,17 @@ impl Loader<'_> {
         shown: PluginPlace,
     ) -> Option<PluginUse> {
         let spec = PluginSpec::of(config, place, self.maps, self.backends);
-        match Plugin::load(&self.builder.runtime, &spec) {
+        let loaded = match self.store.obtain(config) {
+            Ok(Some(bytes)) => Plugin::from_bytes(&self.builder.runtime, &bytes, &spec),
+            Ok(None) => Plugin::load(&self.builder.runtime, &spec),
+            Err(error) => {
+                let message = format!("plugin `{}`: {}", spec.name, with_cause(&error));
+                let error = config.places.plugin_error(message);
+                self.errors.push(BuildError::Config(error));
+                return None;
+            }
+        };
+        match loaded {
             Ok(plugin) => Some(PluginUse {
                 offload: self.offload(config, &plugin)?,
                 metrics: self.builder.metrics.plugin(shown, plugin.name()),

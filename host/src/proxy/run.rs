@@ -638,7 +638,7 @@ fn watched_files(file: &Path, config: &Config) -> Vec<PathBuf> {
     let plugins = filters.chain(balancers).chain(persistence);
     let plugins = plugins.filter_map(|used| match &used.source {
         PluginSource::File(path) => Some(path.clone()),
-        PluginSource::Bundled(_) => None,
+        PluginSource::Bundled(_) | PluginSource::Oci(_) => None,
     });
     let maps = config.maps.iter().map(|map| map.file.clone());
     let binds = config.frontends.iter().flat_map(|frontend| &frontend.bind);

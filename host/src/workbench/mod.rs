@@ -4,6 +4,7 @@
 //! Knows nothing of sockets.
 
 mod answer;
+pub mod compat;
 mod diff;
 pub mod project;
 pub mod simulation;

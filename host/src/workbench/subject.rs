@@ -95,6 +95,10 @@ impl Subject {
         &self.name
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub fn component(&self) -> &Component {
         &self.component
     }

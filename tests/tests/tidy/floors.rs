@@ -3,7 +3,7 @@
 use crate::source::Source;
 
 /// A folder or file of `host/src` and its floor. All that main does is to start cli.
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("main", 7),
     ("cli", 6),
     ("proxy", 5),
@@ -11,6 +11,7 @@ const FLOORS: [(&str, u8); 12] = [
     ("frontend", 4),
     ("backend", 3),
     ("plugin", 3),
+    ("store", 3),
     ("net", 2),
     ("http", 2),
     ("telemetry", 2),

@@ -1,11 +1,11 @@
-//! `weir plugin inspect` and `weir plugin list`.
+//! `weir plugin inspect` and `weir plugin check-compat`.
 
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::ComponentFile;
-use crate::{plugin::bundled, workbench::Subject};
+use crate::workbench::{Subject, compat};
 
 #[derive(Debug, Args)]
 pub struct Inspect {
@@ -23,9 +23,20 @@ pub fn inspect(options: &Inspect) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!sound)))
 }
 
-/// Prints the names of the plugins that come with Weir, one a line.
-pub fn list() {
-    for name in bundled::names() {
-        println!("{name}");
-    }
+#[derive(Debug, Args)]
+pub struct CheckCompat {
+    /// The component that is in use.
+    old: ComponentFile,
+    /// The one that is to take its place.
+    new: ComponentFile,
+    /// The config that it is used with, as JSON text.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    config: String,
+}
+
+pub fn check_compat(options: &CheckCompat) -> anyhow::Result<ExitCode> {
+    let (old, new) = (Subject::open(&options.old)?, Subject::open(&options.new)?);
+    let differences = compat::compare(&old, &new, &options.config)?;
+    print!("{differences}");
+    Ok(ExitCode::from(u8::from(!differences.breaking.is_empty())))
 }

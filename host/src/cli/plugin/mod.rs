@@ -3,6 +3,7 @@
 mod look;
 mod make;
 mod play;
+mod share;
 mod try_out;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -21,6 +22,10 @@ pub enum Command {
     ///
     /// Exit code 1 if it could not be loaded as a plugin.
     Inspect(look::Inspect),
+    /// Says whether one component can take another's place in weir.toml.
+    ///
+    /// Compares exports, imports, what they ask for with a config, and config schemas. Exit code 1 if it can't.
+    CheckCompat(look::CheckCompat),
     /// Runs a plugin's hooks against cases that are written as data, without a proxy.
     ///
     /// Exit code 1 if a case failed. docs/testing-plugins.md says what a case can say.
@@ -31,8 +36,21 @@ pub enum Command {
     Simulate(Box<play::Simulate>),
     /// Measures what a plugin costs: compiling, an instance, each call.
     Bench(try_out::Bench),
-    /// Lists the plugins that come with Weir.
-    List,
+    /// Lists the plugins that come with Weir, or the tags of a repository.
+    List(share::List),
+    /// Sends a component to a registry, and prints how it is pinned.
+    ///
+    /// The layout is the one that `wkg` uses. Credentials are those of docker, or WKG_OCI_USERNAME and
+    /// WKG_OCI_PASSWORD.
+    Push(share::Push),
+    /// Fetches a component from a registry into a file.
+    Pull(share::Pull),
+    /// Signs a component, in a file or in a registry, as cosign does.
+    Sign(share::Sign),
+    /// Says whether a component is signed by a key.
+    Verify(share::Verify),
+    /// Makes a key to sign with.
+    Keygen(share::Keygen),
 }
 
 /// A component: a .wasm file, or the name of a plugin that comes with Weir.
@@ -43,13 +61,16 @@ pub fn run(command: Command) -> ExitCode {
         Command::New(options) => make::new(&options),
         Command::Build(options) => make::build(&options),
         Command::Inspect(options) => look::inspect(&options),
+        Command::CheckCompat(options) => look::check_compat(&options),
         Command::Test(options) => try_out::test(&options),
         Command::Simulate(options) => play::simulate(&options),
         Command::Bench(options) => try_out::bench(&options),
-        Command::List => {
-            look::list();
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::List(options) => share::list(&options),
+        Command::Push(options) => share::push(&options),
+        Command::Pull(options) => share::pull(&options),
+        Command::Sign(options) => share::sign(&options),
+        Command::Verify(options) => share::verify(&options),
+        Command::Keygen(options) => share::keygen(&options),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {}", told(&error));
