@@ -77,6 +77,10 @@ pub struct Matcher {
     pub var: Option<NamedText>,
     /// What a granted map says about a fact of the request.
     pub lookup: Option<Lookup>,
+    /// What converters make of a fact.
+    pub value: Option<ValueText>,
+    /// Holds always (`true`) or never (`false`), whatever the request.
+    pub always: Option<bool>,
     /// The response's status: `404` or a class such as `"5xx"`. Response rules only.
     pub status: Option<OneOrMany<Status>>,
     /// A response header field. Response rules only.
@@ -135,6 +139,31 @@ pub struct NamedText {
     pub suffix: Option<OneOrMany<String>>,
     pub contains: Option<OneOrMany<String>>,
     pub regex: Option<OneOrMany<String>>,
+    /// Addresses and networks, for values that are addresses.
+    pub network: Option<OneOrMany<String>>,
+    pub present: Option<bool>,
+    #[serde(default)]
+    pub ignore_case: bool,
+}
+
+/// A template's only part, `{fact|converter|…}`, and how it must look.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ValueText {
+    /// Such as `{header(Host)|host_only|lower}`.
+    pub of: String,
+    pub exact: Option<OneOrMany<String>>,
+    pub prefix: Option<OneOrMany<String>>,
+    pub suffix: Option<OneOrMany<String>>,
+    pub contains: Option<OneOrMany<String>>,
+    pub regex: Option<OneOrMany<String>>,
+    /// Addresses and networks, for values that are addresses.
+    pub network: Option<OneOrMany<String>>,
+    /// The value is a whole number and not below this one.
+    pub at_least: Option<i64>,
+    /// The value is a whole number and not above this one.
+    pub at_most: Option<i64>,
+    /// Whether there is a value at all.
     pub present: Option<bool>,
     #[serde(default)]
     pub ignore_case: bool,
@@ -177,6 +206,11 @@ pub struct Rule {
     /// The backend to use.
     #[serde(rename = "use")]
     pub use_backend: Option<String>,
+    /// The backend to use is worked out; if it is none of a list, the search goes on.
+    pub use_one_of: Option<UseOneOf>,
+    /// Ends the search without deciding anything.
+    #[serde(default)]
+    pub stop: bool,
     /// Answer with the proxy's error page for this status, 400 to 599.
     pub deny: Option<u16>,
     pub reply: Option<Reply>,
@@ -186,17 +220,41 @@ pub struct Rule {
     /// Appends request header fields.
     pub add_header: BTreeMap<String, OneOrMany<String>>,
     pub remove_header: Option<OneOrMany<String>>,
+    /// Replaces the value of fields that a regular expression matches.
+    pub replace_header: BTreeMap<String, Replacement>,
     /// As `set_header`, on the answer that the client gets.
     pub set_response_header: BTreeMap<String, String>,
     pub add_response_header: BTreeMap<String, OneOrMany<String>>,
     pub remove_response_header: Option<OneOrMany<String>>,
     /// A template for the path, without query.
     pub set_path: Option<String>,
+    /// Replaces the path as sent, if a regular expression matches it.
+    pub replace_path: Option<Replacement>,
     /// A template for the query, without `?`; empty removes it.
     pub set_query: Option<String>,
     pub set_method: Option<String>,
     /// Variables for later filters, the balancer, persistence and the log. Values are templates.
     pub set_var: BTreeMap<String, String>,
+}
+
+/// A backend by a name that is worked out.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UseOneOf {
+    /// A template for the backend's name.
+    pub name: String,
+    /// The backends that it may come to.
+    pub backends: Vec<String>,
+}
+
+/// What takes the place of a text.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replacement {
+    /// Matches anywhere; the whole text is replaced.
+    pub regex: String,
+    /// A template; `\1` is the first group of the expression.
+    pub with: String,
 }
 
 /// A complete answer.
@@ -211,6 +269,8 @@ pub struct Reply {
     /// Sent as it stands; not a template.
     #[serde(default)]
     pub body: String,
+    /// A body with facts in it.
+    pub body_template: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -231,6 +291,7 @@ pub struct ResponseRule {
     pub set_header: BTreeMap<String, String>,
     pub add_header: BTreeMap<String, OneOrMany<String>>,
     pub remove_header: Option<OneOrMany<String>>,
+    pub replace_header: BTreeMap<String, Replacement>,
     /// 200 to 599.
     pub set_status: Option<u16>,
     pub set_var: BTreeMap<String, String>,

@@ -123,6 +123,10 @@ impl Inputs {
         }
     }
 
+    pub fn hook(&self) -> Hook {
+        self.hook
+    }
+
     /// What to declare, in the order of the slots.
     pub fn facts(&self) -> &[Fact] {
         &self.facts

@@ -16,6 +16,7 @@ mod patterns;
 mod problem;
 mod rules;
 mod ruleset;
+mod sample;
 mod suggest;
 mod template;
 

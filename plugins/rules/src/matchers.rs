@@ -7,13 +7,14 @@ use weir_sdk::{Input, ResponseInput, maps::Map};
 
 use crate::{
     checks::{check_host, check_method, check_path, check_raw_path, check_scheme, is_token},
-    config::{self, HostText, Lookup, Matcher, NamedText, OneOrMany, PathText},
+    config::{self, HostText, Lookup, Matcher, NamedText, OneOrMany, PathText, ValueText},
     expression::{self, Expression},
     index::{BadPattern, Technique},
     inputs::{BadInput, Fact, Hook, Inputs, Slot},
     patterns::Patterns,
     problem::{Place, Problems},
     ruleset::{Condition, Ruleset, Source, TestSpec, Tests},
+    sample::{BadSample, Sample, end_of_braces},
     suggest::nearest,
 };
 
@@ -233,6 +234,8 @@ impl<'c> Matchers<'c> {
             listener_port,
             var,
             lookup,
+            value,
+            always,
             status,
             response_header,
         } = matcher;
@@ -278,6 +281,15 @@ impl<'c> Matchers<'c> {
         add(lookup
             .as_ref()
             .map(|lookup| self.lookup(lookup, &place.key("lookup"))));
+        add(value
+            .as_ref()
+            .map(|value| self.value(value, &place.key("value"))));
+        add(always.map(|always| {
+            Some(match always {
+                true => Condition::Always,
+                false => Condition::Not(Box::new(Condition::Always)),
+            })
+        }));
         add(status
             .as_ref()
             .map(|statuses| self.status(statuses, &place.key("status"))));
@@ -336,19 +348,64 @@ impl<'c> Matchers<'c> {
     }
 
     fn lookup(&mut self, lookup: &Lookup, place: &Place) -> Option<Condition> {
-        if Map::named(&lookup.map).version() == 0 {
-            let what = format!(
-                "no map `{0}` is granted to this filter; add `maps = [\"{0}\"]` to it",
-                lookup.map
-            );
-            self.problems.add(place.key("map").problem(what));
-        }
+        self.check_granted(&lookup.map, &place.key("map"));
         let key = self.slot(Fact::Request(lookup.key.clone()), &place.key("key"))?;
         let source = Source::Map {
             map: lookup.map.clone(),
             key,
         };
         self.patterns(source, &Patterns::of(lookup), place)
+    }
+
+    fn value(&mut self, value: &ValueText, place: &Place) -> Option<Condition> {
+        let at = place.key("of");
+        let inside = value
+            .of
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
+        let inside = inside.filter(|inside| end_of_braces(inside).is_none());
+        let Some(inside) = inside else {
+            let what = "not one fact in braces, such as `{header(Host)|lower}`";
+            self.problems.add(at.problem(what));
+            return None;
+        };
+        let parsed = Sample::parse(inside, &mut self.inputs).map_err(|bad| match bad {
+            // The matcher is right; it is the rule that cannot use it.
+            BadSample::Input(BadInput::OfResponse { name }) => self.asker.problem(format!(
+                "looks at `{name}`, which only a response has; move the rule to `response_rule`"
+            )),
+            bad => at.problem(bad),
+        });
+        let sample = self.problems.note(parsed)?;
+        for map in sample.maps() {
+            self.check_granted(map, &at);
+        }
+        let source = self.tests.value(inside, sample);
+        let (least, most) = (value.at_least, value.at_most);
+        if least.is_none() && most.is_none() {
+            return self.patterns(source, &Patterns::of(value), place);
+        }
+        if !Patterns::of(value).lists.is_empty() || value.present.is_some() || value.ignore_case {
+            let what = "`at_least` and `at_most` compare numbers, and the other keys texts";
+            self.problems.add(place.problem(what));
+            return None;
+        }
+        if least > most && most.is_some() {
+            self.problems
+                .add(place.problem("`at_least` is above `at_most`: nothing can match"));
+            return None;
+        }
+        let bound = |bound: Option<i64>| bound.map(|bound| bound.to_string()).unwrap_or_default();
+        let range = format!("{}:{}", bound(least), bound(most));
+        self.test(source, Technique::Number, false, vec![range], place)
+    }
+
+    fn check_granted(&mut self, map: &str, place: &Place) {
+        if Map::named(map).version() == 0 {
+            let what =
+                format!("no map `{map}` is granted to this filter; add `maps = [\"{map}\"]` to it");
+            self.problems.add(place.problem(what));
+        }
     }
 
     fn words(

@@ -2,7 +2,7 @@
 
 use crate::{
     checks::check_text,
-    config::{HostText, Lookup, NamedText, OneOrMany, PathText, Text},
+    config::{HostText, Lookup, NamedText, OneOrMany, PathText, Text, ValueText},
     index::Technique,
 };
 
@@ -82,8 +82,31 @@ macro_rules! patterns_of {
 }
 
 patterns_of!(Text);
-patterns_of!(NamedText);
 patterns_of!(Lookup);
+
+macro_rules! patterns_or_networks_of {
+    ($table:ty) => {
+        impl<'t> From<&'t $table> for Patterns<'t> {
+            fn from(text: &'t $table) -> Self {
+                Self::new(
+                    [
+                        ("exact", Technique::Exact, &text.exact),
+                        ("prefix", Technique::Prefix, &text.prefix),
+                        ("suffix", Technique::Suffix, &text.suffix),
+                        ("contains", Technique::Contains, &text.contains),
+                        ("regex", Technique::Regex, &text.regex),
+                        ("network", Technique::Network, &text.network),
+                    ],
+                    text.present,
+                    text.ignore_case,
+                )
+            }
+        }
+    };
+}
+
+patterns_or_networks_of!(NamedText);
+patterns_or_networks_of!(ValueText);
 
 impl<'t> From<&'t PathText> for Patterns<'t> {
     fn from(text: &'t PathText) -> Self {

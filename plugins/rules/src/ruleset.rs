@@ -12,6 +12,7 @@ use std::{collections::HashMap, ops::ControlFlow};
 use crate::{
     index::{BadPattern, Family, Index, Technique, Test},
     inputs::{Facts, Slot},
+    sample::Sample,
 };
 
 /// A condition over tests.
@@ -38,6 +39,8 @@ pub enum Source {
         map: String,
         key: Slot,
     },
+    /// What converters make of facts: the position among the values of [`Tests`].
+    Value(usize),
 }
 
 /// Holds if any of `patterns` fits the fact.
@@ -61,9 +64,20 @@ impl TestId {
 pub struct Tests {
     specs: Vec<TestSpec>,
     known: HashMap<TestSpec, TestId>,
+    /// With the texts that they were read from.
+    values: Vec<(String, Sample)>,
 }
 
 impl Tests {
+    /// The source for a sample that was read from `text`; equal texts become one.
+    pub fn value(&mut self, text: &str, sample: Sample) -> Source {
+        let known = self.values.iter().position(|(known, _)| known == text);
+        Source::Value(known.unwrap_or_else(|| {
+            self.values.push((text.to_owned(), sample));
+            self.values.len() - 1
+        }))
+    }
+
     pub fn add(&mut self, spec: TestSpec) -> TestId {
         *self.known.entry(spec).or_insert_with_key(|spec| {
             self.specs.push(spec.clone());
@@ -77,6 +91,7 @@ impl Tests {
 pub struct Ruleset {
     conditions: Vec<Condition>,
     probes: Vec<Probe>,
+    values: Vec<Sample>,
     /// The probe that decides each test.
     probe_of: Vec<u32>,
     /// The probes that guards rely on.
@@ -137,6 +152,11 @@ impl Ruleset {
             },
             conditions,
             probes,
+            values: tests
+                .values
+                .iter()
+                .map(|(_, sample)| sample.clone())
+                .collect(),
             probe_of,
             eager,
             guarded,
@@ -212,6 +232,11 @@ impl Ruleset {
                     }
                 }
             }
+            Source::Value(position) => {
+                if let Some(value) = self.values[*position].value(facts) {
+                    index.find(&value, found);
+                }
+            }
             Source::Map { map, key } => {
                 let value = facts.value(*key).and_then(|key| facts.lookup(map, key));
                 if let Some(value) = value {
@@ -280,7 +305,7 @@ fn costs(specs: &[TestSpec], conditions: &[Condition]) -> Vec<u64> {
     uses.into_iter()
         .zip(specs)
         .map(|(uses, spec)| {
-            let map = u64::from(matches!(spec.source, Source::Map { .. }));
+            let map = u64::from(matches!(spec.source, Source::Map { .. } | Source::Value(_)));
             uses * 16 + spec.technique.family() as u64 + map * 64
         })
         .collect()

@@ -1,35 +1,41 @@
 //! Texts with facts of the request in them: `https://{host}{path}{?query}`.
 //!
 //! What stands between braces is a fact by the name that `inputs` gives it; `{?query}` is the query
-//! with its `?`, or nothing. `{{` and `}}` are braces. A fact that the request lacks is an empty text.
+//! with its `?`, or nothing. Converters stand behind a fact: `{header(Host)|lower}`. `{{` and `}}` are braces. A fact that the request lacks is an empty text.
 
 use std::fmt;
 
-use weir_sdk::Input;
-
-use crate::inputs::{BadInput, Fact, Facts, Inputs, Slot};
+use crate::{
+    inputs::{Facts, Inputs, Slot},
+    sample::{BadSample, Sample, end_of_braces, expand},
+};
 
 /// What becomes of a filled-in text; it decides how facts are made safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// A header value or variable: control characters become blanks.
     Field,
+    /// A body: anything goes, as it is.
+    Body,
     /// A part of a URL: what cannot stand in one is percent-encoded.
     Url,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Template {
     place: Place,
     parts: Vec<Part>,
+    has_groups: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Part {
     Literal(String),
     Fact {
-        slot: Slot,
+        sample: Sample,
         form: Form,
+        /// Whether it begins with the path of the request.
+        is_path: bool,
     },
     /// The query with the `?` before it, if there is one.
     QueryWithMark(Slot),
@@ -55,7 +61,7 @@ pub enum TemplateError {
     Control,
     /// Of a URL's own text.
     NotUrl(char),
-    Input(BadInput),
+    Sample(BadSample),
 }
 
 impl fmt::Display for TemplateError {
@@ -81,7 +87,7 @@ impl fmt::Display for TemplateError {
                     c.escape_default()
                 )
             }
-            Self::Input(bad) => bad.fmt(f),
+            Self::Sample(bad) => bad.fmt(f),
         }
     }
 }
@@ -89,7 +95,26 @@ impl fmt::Display for TemplateError {
 impl Template {
     /// Reads a template and notes the inputs that it needs.
     pub fn parse(text: &str, place: Place, inputs: &mut Inputs) -> Result<Self, TemplateError> {
-        if text.chars().any(|c| c.is_control() && c != '\t') {
+        Self::read(text, place, inputs, false)
+    }
+
+    /// Reads what takes the place of what a regular expression matched: in the text between facts, `\1`
+    /// is its first group.
+    pub fn parse_replacement(
+        text: &str,
+        place: Place,
+        inputs: &mut Inputs,
+    ) -> Result<Self, TemplateError> {
+        Self::read(text, place, inputs, true)
+    }
+
+    fn read(
+        text: &str,
+        place: Place,
+        inputs: &mut Inputs,
+        has_groups: bool,
+    ) -> Result<Self, TemplateError> {
+        if place != Place::Body && text.chars().any(|c| c.is_control() && c != '\t') {
             return Err(TemplateError::Control);
         }
         let mut parts = Vec::new();
@@ -110,24 +135,27 @@ impl Template {
             let Some(inner) = brace.strip_prefix('{') else {
                 return Err(TemplateError::Unopened { column });
             };
-            let (name, after) = inner
-                .split_once('}')
-                .ok_or(TemplateError::Unclosed { column })?;
+            let end = end_of_braces(inner).ok_or(TemplateError::Unclosed { column })?;
+            let (name, after) = (&inner[..end], &inner[end + 1..]);
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
             }
-            parts.push(part(name, inputs).map_err(TemplateError::Input)?);
+            parts.push(part(name, inputs).map_err(TemplateError::Sample)?);
             rest = after;
         }
         literal.push_str(rest);
         if !literal.is_empty() {
             parts.push(Part::Literal(literal));
         }
-        let template = Self { place, parts };
+        let template = Self {
+            place,
+            parts,
+            has_groups,
+        };
         let not_url = template
             .literals()
             .flat_map(str::chars)
-            .find(|c| !is_url(*c));
+            .find(|c| !is_url(*c) && !(has_groups && *c == '\\'));
         match not_url {
             Some(c) if place == Place::Url => Err(TemplateError::NotUrl(c)),
             _ => Ok(template),
@@ -140,9 +168,25 @@ impl Template {
     }
 
     /// Whether what comes out begins with the path or the path as sent.
-    pub fn begins_with_path(&self, inputs: &Inputs) -> bool {
-        matches!(self.parts.first(), Some(Part::Fact { slot, .. })
-            if matches!(inputs.fact(*slot), Fact::Request(Input::Path | Input::RawPath)))
+    pub fn begins_with_path(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Fact { is_path: true, .. }))
+    }
+
+    /// Whether what comes out begins with a text that stands in a map.
+    pub fn begins_with_map(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Fact { sample, .. }) if sample.is_from_map())
+    }
+
+    /// The maps that are looked into.
+    pub fn maps(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().flat_map(|part| {
+            match part {
+                Part::Fact { sample, .. } => Some(sample.maps()),
+                Part::Literal(_) | Part::QueryWithMark(_) => None,
+            }
+            .into_iter()
+            .flatten()
+        })
     }
 
     /// The texts between the facts.
@@ -155,20 +199,41 @@ impl Template {
 
     /// The facts that are filled in.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Literal(_) => None,
-            Part::Fact { slot, .. } | Part::QueryWithMark(slot) => Some(*slot),
+        self.parts.iter().flat_map(|part| {
+            let (sample, query) = match part {
+                Part::Literal(_) => (None, None),
+                Part::Fact { sample, .. } => (Some(sample.slots()), None),
+                Part::QueryWithMark(slot) => (None, Some(*slot)),
+            };
+            sample.into_iter().flatten().chain(query)
         })
     }
 
     /// The text with the request's facts filled in.
     pub fn fill(&self, facts: &impl Facts) -> String {
+        self.fill_with(facts, |_| None)
+    }
+
+    /// As `fill`, with `\1` in the text between facts replaced by the first of `groups`.
+    pub fn fill_with(
+        &self,
+        facts: &impl Facts,
+        groups: impl Fn(usize) -> Option<Vec<u8>>,
+    ) -> String {
         let mut text = String::new();
         for part in &self.parts {
             match part {
+                Part::Literal(literal) if self.has_groups => {
+                    let expanded = expand(literal.as_bytes(), &groups);
+                    self.push(
+                        &mut text,
+                        &String::from_utf8_lossy(&expanded),
+                        Form::Encoded,
+                    );
+                }
                 Part::Literal(literal) => text.push_str(literal),
-                Part::Fact { slot, form } => {
-                    self.push(&mut text, facts.value(*slot).unwrap_or_default(), *form);
+                Part::Fact { sample, form, .. } => {
+                    self.push(&mut text, &sample.value(facts).unwrap_or_default(), *form);
                 }
                 Part::QueryWithMark(slot) => {
                     if let Some(query) = facts.value(*slot) {
@@ -181,25 +246,45 @@ impl Template {
         text
     }
 
+    /// The text, if all facts in it are there.
+    pub fn fill_whole(&self, facts: &impl Facts) -> Option<String> {
+        let is_there = |part: &Part| match part {
+            Part::Fact { sample, .. } => sample.value(facts).is_some(),
+            Part::Literal(_) | Part::QueryWithMark(_) => true,
+        };
+        self.parts.iter().all(is_there).then(|| self.fill(facts))
+    }
+
     fn push(&self, text: &mut String, value: &str, form: Form) {
         match self.place {
             Place::Field => {
                 text.extend(value.chars().map(|c| if c.is_control() { ' ' } else { c }))
             }
             Place::Url => push_url(text, value, form),
+            Place::Body => text.push_str(value),
         }
     }
 }
 
-fn part(name: &str, inputs: &mut Inputs) -> Result<Part, BadInput> {
+fn part(name: &str, inputs: &mut Inputs) -> Result<Part, BadSample> {
     if name == "?query" {
-        return inputs.named("query").map(Part::QueryWithMark);
+        return inputs
+            .named("query")
+            .map(Part::QueryWithMark)
+            .map_err(BadSample::Input);
     }
-    let form = match name {
-        "path" | "raw_path" | "query" | "host" | "scheme" => Form::Encoded,
-        _ => Form::Plain,
+    let sample = Sample::parse(name, inputs)?;
+    let form = if sample.is_url_text(inputs) {
+        Form::Encoded
+    } else {
+        Form::Plain
     };
-    inputs.named(name).map(|slot| Part::Fact { slot, form })
+    let is_path = sample.is_path(inputs);
+    Ok(Part::Fact {
+        sample,
+        form,
+        is_path,
+    })
 }
 
 fn is_url(c: char) -> bool {
@@ -280,6 +365,36 @@ mod tests {
     }
 
     #[test]
+    fn converters_stand_behind_facts() {
+        let known = Known::new(&[("header(host)", "A.Example:80"), ("raw-path", "/x")]);
+        assert_eq!(
+            fill("{header(Host)|host_only|lower}!", Place::Field, &known),
+            "a.example!"
+        );
+        assert_eq!(
+            fill(
+                "https://{header(Host)|regsub(\"^(.)\",\"{\\\\1}\")}",
+                Place::Field,
+                &known
+            ),
+            "https://{A}.Example:80"
+        );
+    }
+
+    #[test]
+    fn groups_are_filled_into_the_text_and_not_into_facts() {
+        let known = Known::new(&[("query-param(q)", "\\1")]);
+        let mut inputs = Inputs::new(Hook::Request);
+        let template =
+            Template::parse_replacement("/v/\\1/{query_param(q)}", Place::Url, &mut inputs)
+                .unwrap();
+        let filled = template.fill_with(&known.of(&inputs), |group| {
+            (group == 1).then(|| b"a b".to_vec())
+        });
+        assert_eq!(filled, "/v/a%20b/%5C1");
+    }
+
+    #[test]
     fn a_client_cannot_break_out_of_a_field_or_a_url() {
         let known = Known::new(&[
             ("query-param(q)", "a\r\nSet-Cookie: x=1\0&b=%2f?#é"),
@@ -311,9 +426,13 @@ mod tests {
         assert!(complaint("{header()}").contains("no input named `header()`"));
         assert!(complaint("{status}").contains("only a response has"));
         assert!(complaint("a\nb").contains("control characters"));
-        let in_url = |text| Template::parse(text, Place::Url, &mut Inputs::new(Hook::Request));
-        assert_eq!(in_url("/a b"), Err(TemplateError::NotUrl(' ')));
-        assert_eq!(in_url("/{{"), Err(TemplateError::NotUrl('{')));
-        assert_eq!(in_url("/\\evil"), Err(TemplateError::NotUrl('\\')));
+        let in_url = |text| match Template::parse(text, Place::Url, &mut Inputs::new(Hook::Request))
+        {
+            Err(TemplateError::NotUrl(c)) => c,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(in_url("/a b"), ' ');
+        assert_eq!(in_url("/{{"), '{');
+        assert_eq!(in_url("/\\evil"), '\\');
     }
 }

@@ -456,7 +456,8 @@ fn redirects_carry_the_request_over() {
         Decision::deny(400),
         "without a host there is nowhere to go"
     );
-    let found = Decision::reply(Reply::new(302).header("location", "/login"));
+    let found = Reply::new(302).header("location", "/login");
+    let found = Decision::reply(found.header("cache-control", "no-cache"));
     assert_eq!(
         decide(json!({ "redirect": { "to": "/login" } }), &request()),
         found

@@ -2,8 +2,9 @@
 
 mod read;
 
-use std::ops::ControlFlow;
+use std::{collections::HashMap, ops::ControlFlow};
 
+use regex::bytes::Regex;
 use weir_sdk::{BackendRef, Decision, Reply, RequestEdits, ResponseEdits, Verdict};
 
 pub use read::ActionReader;
@@ -18,6 +19,7 @@ use crate::{
 pub struct Action {
     fields: Vec<FieldEdit>,
     path: Option<Template>,
+    replace_path: Option<Replace>,
     query: Option<Template>,
     method: Option<String>,
     response_fields: Vec<FieldEdit>,
@@ -35,11 +37,17 @@ pub struct ResponseAction {
 #[derive(Debug)]
 enum Ending {
     Use(BackendRef),
+    /// If the name is none of these, the search goes on.
+    UseOneOf {
+        name: Template,
+        backends: HashMap<String, BackendRef>,
+    },
+    Stop,
     Deny(u16),
     Reply {
         status: u16,
         headers: Vec<(String, Template)>,
-        body: Vec<u8>,
+        body: Body,
     },
     Redirect {
         status: u16,
@@ -50,8 +58,34 @@ enum Ending {
 }
 
 #[derive(Debug)]
+enum Body {
+    Fixed(Vec<u8>),
+    Template(Template),
+}
+
+/// What becomes of a text that a regular expression matches.
+#[derive(Debug)]
+struct Replace {
+    /// Where the text is.
+    slot: Slot,
+    regex: Regex,
+    with: Template,
+}
+
+impl Replace {
+    /// The new text; `None` if there is none, or it does not match.
+    fn of(&self, facts: &impl Facts) -> Option<String> {
+        let text = facts.value(self.slot)?;
+        let captures = self.regex.captures(text.as_bytes())?;
+        let group = |number| captures.get(number).map(|group| group.as_bytes().to_vec());
+        Some(self.with.fill_with(facts, group))
+    }
+}
+
+#[derive(Debug)]
 enum FieldEdit {
     Remove(String),
+    Replace(String, Replace),
     Set(String, Template),
     Add(String, Template),
     Var(String, Template),
@@ -68,6 +102,10 @@ macro_rules! fields {
             fn edit(&mut self, edit: &FieldEdit, facts: &impl Facts) {
                 match edit {
                     FieldEdit::Remove(name) => self.remove_header(name),
+                    FieldEdit::Replace(name, replace) => match replace.of(facts) {
+                        Some(value) => self.set_header(name, &value),
+                        None => self,
+                    },
                     FieldEdit::Set(name, value) => self.set_header(name, &value.fill(facts)),
                     FieldEdit::Add(name, value) => self.add_header(name, &value.fill(facts)),
                     FieldEdit::Var(name, value) => self.set_var(name, &value.fill(facts)),
@@ -93,6 +131,14 @@ impl Action {
                 decision.edits.set_path(&path);
             }
         }
+        if let Some(replace) = &self.replace_path
+            && let Some(path) = replace.of(facts)
+        {
+            let path = local(&replace.with, path);
+            if path.starts_with('/') {
+                decision.edits.set_path(&path);
+            }
+        }
         if let Some(query) = &self.query {
             decision.edits.set_query(&query.fill(facts));
         }
@@ -104,6 +150,19 @@ impl Action {
         }
         match &self.ending {
             None => ControlFlow::Continue(()),
+            Some(Ending::Stop) => ControlFlow::Break(()),
+            Some(Ending::UseOneOf { name, backends }) => {
+                match name
+                    .fill_whole(facts)
+                    .and_then(|name| backends.get(&name).copied())
+                {
+                    Some(backend) => {
+                        decision.verdict = Verdict::UseBackend(backend);
+                        ControlFlow::Break(())
+                    }
+                    None => ControlFlow::Continue(()),
+                }
+            }
             Some(ending) => {
                 decision.verdict = ending.verdict(facts);
                 ControlFlow::Break(())
@@ -127,6 +186,8 @@ impl Ending {
     fn verdict(&self, facts: &impl Facts) -> Verdict {
         match self {
             Self::Use(backend) => Verdict::UseBackend(*backend),
+            // Whether these decide anything has been settled before.
+            Self::UseOneOf { .. } | Self::Stop => Verdict::Pass,
             Self::Deny(status) => Verdict::Deny(*status),
             Self::Reply {
                 status,
@@ -138,14 +199,22 @@ impl Ending {
                     .fold(Reply::new(*status), |reply, (name, value)| {
                         reply.header(name, &value.fill(facts))
                     });
-                Verdict::Reply(reply.body(body.as_slice()))
+                Verdict::Reply(match body {
+                    Body::Fixed(bytes) => reply.body(bytes.as_slice()),
+                    Body::Template(template) => reply.body(template.fill(facts).into_bytes()),
+                })
             }
             Self::Redirect { status, to, host } => {
                 if host.is_some_and(|slot| facts.value(slot).is_none_or(str::is_empty)) {
                     return Verdict::Deny(400);
                 }
                 let location = local(to, to.fill(facts));
-                Verdict::Reply(Reply::new(*status).header("location", &location))
+                let reply = Reply::new(*status).header("location", &location);
+                // One that holds for now must not be kept, or it holds for longer.
+                Verdict::Reply(match status {
+                    302 | 303 | 307 => reply.header("cache-control", "no-cache"),
+                    _ => reply,
+                })
             }
         }
     }

@@ -1,15 +1,16 @@
 //! From a rule as written to what it does. All that can be wrong with it is found here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use weir_sdk::{Input, Needs};
+use weir_sdk::{Input, Needs, ResponseInput, maps::Map};
 
-use super::{Action, Ending, FieldEdit, ResponseAction};
+use super::{Action, Body, Ending, FieldEdit, Replace, ResponseAction};
 use crate::{
     checks::is_token,
     config::{self, OneOrMany},
-    inputs::{Fact, Inputs},
+    inputs::{Fact, Hook, Inputs},
     problem::{Place, Problem, Problems},
+    sample,
     template::{self, Template},
 };
 
@@ -40,21 +41,29 @@ impl ActionReader<'_> {
         let config::Rule {
             when: _,
             use_backend,
+            use_one_of,
+            stop,
             deny,
             reply,
             redirect,
             set_header,
             add_header,
             remove_header,
+            replace_header,
             set_response_header,
             add_response_header,
             remove_response_header,
             set_path,
+            replace_path,
             set_query,
             set_method,
             set_var,
         } = rule;
         let mut fields = self.fields("", remove_header.as_ref(), set_header, add_header);
+        self.replacements(replace_header, &mut fields);
+        let replace_path = replace_path
+            .as_ref()
+            .and_then(|path| self.replace_path(path));
         let response_fields = self.fields(
             "response_",
             remove_response_header.as_ref(),
@@ -73,6 +82,8 @@ impl ActionReader<'_> {
         }
         let endings = [
             ("use", use_backend.is_some()),
+            ("use_one_of", use_one_of.is_some()),
+            ("stop", *stop),
             ("deny", deny.is_some()),
             ("reply", reply.is_some()),
             ("redirect", redirect.is_some()),
@@ -92,7 +103,11 @@ impl ActionReader<'_> {
             (Some(first), None) => Some(first),
             (None, _) => None,
         };
-        let edits = !fields.is_empty() || path.is_some() || query.is_some() || set_method.is_some();
+        let edits = !fields.is_empty()
+            || replace_path.is_some()
+            || path.is_some()
+            || query.is_some()
+            || set_method.is_some();
         match ending {
             None if !edits && response_fields.is_empty() && set_var.is_empty() => {
                 let what =
@@ -108,7 +123,20 @@ impl ActionReader<'_> {
             _ => {}
         }
         self.vars(set_var, &mut fields);
+        if let Some(one_of) = use_one_of {
+            let ending = self.use_one_of(one_of, needs);
+            return ending.map(|ending| Action {
+                fields,
+                path,
+                replace_path,
+                query,
+                method: set_method.clone(),
+                response_fields,
+                ending: Some(ending),
+            });
+        }
         let ending = match (use_backend, deny, reply, redirect) {
+            _ if *stop => Some(Ending::Stop),
             (Some(backend), ..) => Some(Ending::Use(needs.backend(backend))),
             (_, Some(status), ..) => self.deny(*status),
             (_, _, Some(reply), _) => self.reply(reply),
@@ -118,6 +146,7 @@ impl ActionReader<'_> {
         Some(Action {
             fields,
             path,
+            replace_path,
             query,
             method: set_method.clone(),
             response_fields,
@@ -131,10 +160,12 @@ impl ActionReader<'_> {
             set_header,
             add_header,
             remove_header,
+            replace_header,
             set_status,
             set_var,
         } = rule;
         let mut fields = self.fields("", remove_header.as_ref(), set_header, add_header);
+        self.replacements(replace_header, &mut fields);
         self.vars(set_var, &mut fields);
         if let Some(status) = set_status {
             self.note("set_status", check_status(*status, 200));
@@ -163,6 +194,15 @@ impl ActionReader<'_> {
             let what = format!("an answer with status {} has no body", reply.status);
             self.problems.add(place.key("body").problem(what));
         }
+        let body = match &reply.body_template {
+            None => Body::Fixed(reply.body.clone().into_bytes()),
+            Some(_) if !reply.body.is_empty() => {
+                self.problems
+                    .add(place.problem("`body` and `body_template`: an answer has one body"));
+                return None;
+            }
+            Some(text) => Body::Template(self.body(text, &place.key("body_template"))?),
+        };
         let place = place.key("headers");
         let headers = reply
             .headers
@@ -171,7 +211,7 @@ impl ActionReader<'_> {
         Some(Ending::Reply {
             status: reply.status,
             headers: headers.collect(),
-            body: reply.body.clone().into_bytes(),
+            body,
         })
     }
 
@@ -188,14 +228,16 @@ impl ActionReader<'_> {
         let place = place.key("to");
         let to = self.template(&redirect.to, template::Place::Url, &place)?;
         let is_whole = to.literals().any(|text| text.contains("://"));
-        if !is_whole && !to.begins_with("/") && !to.begins_with_path(self.inputs) {
+        if !is_whole && !to.begins_with("/") && !to.begins_with_path() && !to.begins_with_map() {
             let what = "neither a whole URL such as `https://{host}{path}` nor a path that begins with `/`";
             self.problems.add(place.problem(what));
             return None;
         }
-        let host = to
-            .slots()
-            .find(|slot| *self.inputs.fact(*slot) == Fact::Request(Input::Host));
+        let host = to.slots().find(|slot| match self.inputs.fact(*slot) {
+            Fact::Request(Input::Host) => true,
+            Fact::Request(Input::Header(name)) => name == "host",
+            _ => false,
+        });
         Some(Ending::Redirect { status, to, host })
     }
 
@@ -236,6 +278,98 @@ impl ActionReader<'_> {
         fields
     }
 
+    /// A backend by a name that is worked out.
+    fn use_one_of(&mut self, one_of: &config::UseOneOf, needs: &mut Needs) -> Option<Ending> {
+        let place = self.place.key("use_one_of");
+        if one_of.backends.is_empty() {
+            self.problems.add(
+                place
+                    .key("backends")
+                    .problem("an empty list: there is none to use"),
+            );
+            return None;
+        }
+        let name = self.template(&one_of.name, template::Place::Field, &place.key("name"))?;
+        let backends: HashMap<_, _> = one_of
+            .backends
+            .iter()
+            .map(|name| (name.clone(), needs.backend(name)))
+            .collect();
+        Some(Ending::UseOneOf { name, backends })
+    }
+
+    /// The edits under `replace_header`.
+    fn replacements(
+        &mut self,
+        headers: &BTreeMap<String, config::Replacement>,
+        fields: &mut Vec<FieldEdit>,
+    ) {
+        for (name, replacement) in headers {
+            let place = self.place.key("replace_header").key(name);
+            let checked = check_field_name(name).map_err(|what| place.problem(what));
+            if self.problems.note(checked).is_none() {
+                continue;
+            }
+            let header = name.to_ascii_lowercase();
+            let fact = match self.inputs.hook() {
+                Hook::Request => Fact::Request(Input::Header(header)),
+                Hook::Response => Fact::Response(ResponseInput::Header(header)),
+            };
+            let replace = self.replace(fact, replacement, template::Place::Field, &place);
+            fields.extend(replace.map(|replace| FieldEdit::Replace(name.clone(), replace)));
+        }
+    }
+
+    fn replace_path(&mut self, replacement: &config::Replacement) -> Option<Replace> {
+        let place = self.place.key("replace_path");
+        self.replace(
+            Fact::Request(Input::RawPath),
+            replacement,
+            template::Place::Url,
+            &place,
+        )
+    }
+
+    fn replace(
+        &mut self,
+        fact: Fact,
+        replacement: &config::Replacement,
+        kind: template::Place,
+        place: &Place,
+    ) -> Option<Replace> {
+        let slot = self.inputs.add(fact).map_err(|bad| place.problem(bad));
+        let slot = self.problems.note(slot)?;
+        let regex = sample::regex(&replacement.regex, false)
+            .map_err(|what| place.key("regex").problem(what));
+        let regex = self.problems.note(regex)?;
+        let place = place.key("with");
+        let with = Template::parse_replacement(&replacement.with, kind, self.inputs)
+            .map_err(|error| place.problem(error));
+        let with = self.problems.note(with)?;
+        self.check_maps(&with, &place);
+        Some(Replace { slot, regex, with })
+    }
+
+    /// A body is no field: it may have lines.
+    fn body(&mut self, text: &str, place: &Place) -> Option<Template> {
+        let template = Template::parse(text, template::Place::Body, self.inputs)
+            .map_err(|error| place.problem(error));
+        let template = self.problems.note(template)?;
+        self.check_maps(&template, place);
+        Some(template)
+    }
+
+    fn check_maps(&mut self, template: &Template, place: &Place) {
+        for map in template
+            .maps()
+            .filter(|map| Map::named(*map).version() == 0)
+        {
+            let what =
+                format!("no map `{map}` is granted to this filter; add `maps = [\"{map}\"]` to it");
+            self.problems.add(place.problem(what));
+        }
+    }
+
     fn field(&mut self, name: &str, value: &str, place: &Place) -> Option<(String, Template)> {
         let place = place.key(name);
         let checked = check_field_name(name).map_err(|what| place.problem(what));
@@ -260,16 +394,16 @@ impl ActionReader<'_> {
         &mut self,
         key: &str,
         text: Option<&str>,
-        check: fn(&Inputs, &Template) -> Result<(), String>,
+        check: fn(&Template) -> Result<(), String>,
     ) -> Option<Template> {
         let place = self.place.key(key);
         let template = self.template(text?, template::Place::Url, &place)?;
-        let checked = check(self.inputs, &template).map_err(|what| place.problem(what));
+        let checked = check(&template).map_err(|what| place.problem(what));
         self.problems.note(checked).map(|()| template)
     }
 
-    fn check_path(inputs: &Inputs, path: &Template) -> Result<(), String> {
-        if !path.begins_with("/") && !path.begins_with_path(inputs) {
+    fn check_path(path: &Template) -> Result<(), String> {
+        if !path.begins_with("/") && !path.begins_with_path() {
             return Err("a path begins with `/`".to_owned());
         }
         match path
@@ -284,7 +418,7 @@ impl ActionReader<'_> {
         }
     }
 
-    fn check_query(_: &Inputs, query: &Template) -> Result<(), String> {
+    fn check_query(query: &Template) -> Result<(), String> {
         if query.begins_with("?") {
             return Err("write the query without its `?`".to_owned());
         }
@@ -297,7 +431,9 @@ impl ActionReader<'_> {
     fn template(&mut self, text: &str, kind: template::Place, place: &Place) -> Option<Template> {
         let template =
             Template::parse(text, kind, self.inputs).map_err(|error| place.problem(error));
-        self.problems.note(template)
+        let template = self.problems.note(template)?;
+        self.check_maps(&template, place);
+        Some(template)
     }
 
     fn note(&mut self, key: &str, checked: Result<(), String>) -> Option<()> {

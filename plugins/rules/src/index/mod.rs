@@ -26,6 +26,8 @@ pub enum Technique {
     Contains,
     Regex,
     Network,
+    /// A whole number between two others: `10:20`, each of which may be left out.
+    Number,
     Present,
 }
 
@@ -38,6 +40,7 @@ impl Technique {
             Self::Contains => Family::Substrings,
             Self::Regex => Family::Regexes,
             Self::Network => Family::Networks,
+            Self::Number => Family::Numbers,
             Self::Present => Family::Presence,
         }
     }
@@ -49,6 +52,7 @@ pub enum Family {
     Presence,
     Beginnings,
     Endings,
+    Numbers,
     Networks,
     Substrings,
     Regexes,
@@ -83,6 +87,8 @@ pub enum Index {
         ids: Vec<u32>,
     },
     Networks(Networks),
+    /// Least, most and the test's number.
+    Numbers(Vec<(i64, i64, u32)>),
     Presence(Vec<u32>),
 }
 
@@ -112,6 +118,7 @@ impl Index {
                 ids: ids(),
             },
             Family::Networks => Self::Networks(networks(tests)?),
+            Family::Numbers => Self::Numbers(tests.iter().map(range).collect()),
             Family::Presence => Self::Presence(ids()),
         })
     }
@@ -129,9 +136,30 @@ impl Index {
                     .for_each(|hit| found(ids[hit]));
             }
             Self::Networks(networks) => networks.find(text, found),
+            Self::Numbers(ranges) => {
+                if let Ok(number) = text.trim().parse::<i64>() {
+                    let fitting = ranges
+                        .iter()
+                        .filter(|(least, most, _)| (*least..=*most).contains(&number));
+                    fitting.for_each(|(_, _, id)| found(*id));
+                }
+            }
             Self::Presence(ids) => ids.iter().copied().for_each(found),
         }
     }
+}
+
+/// The bounds of `10:20`.
+fn range(test: &Test<'_>) -> (i64, i64, u32) {
+    let (least, most) = test
+        .pattern
+        .split_once(':')
+        .unwrap_or((test.pattern, test.pattern));
+    (
+        least.parse().unwrap_or(i64::MIN),
+        most.parse().unwrap_or(i64::MAX),
+        test.id,
+    )
 }
 
 fn patterns<'t>(tests: &[Test<'t>]) -> Vec<Pattern<'t>> {
@@ -148,6 +176,7 @@ fn patterns<'t>(tests: &[Test<'t>]) -> Vec<Pattern<'t>> {
                 | Technique::Contains
                 | Technique::Regex
                 | Technique::Network
+                | Technique::Number
                 | Technique::Present => (test.pattern, Fit::Start),
             };
             Pattern {
@@ -260,6 +289,8 @@ mod tests {
             (Contains, "ab", "xxabyy", "axb"),
             (Regex, "^/a[0-9]+$", "/a12", "/a12x"),
             (Network, "10.0.0.0/8", "10.9.8.7", "11.0.0.1"),
+            (Number, "10:20", "20", "21"),
+            (Number, ":5", "-7", "x"),
             (Present, "", "anything", "anything"),
         ] {
             assert!(

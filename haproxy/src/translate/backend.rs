@@ -1,0 +1,461 @@
+//! A `backend`, or the servers' side of a `listen`.
+
+use crate::{
+    file::Kind,
+    problem::Problem,
+    remark::Fate,
+    text::Line,
+    weir::{Backend, Commented, Table, Value},
+};
+
+use super::{
+    Translator, balance, check, cookie,
+    draft::{Draft, Mode, keyword},
+    filters::Steps,
+    rule::{Rule, RuleReader},
+    server::{self, Server, only_number},
+    timeouts,
+    words::{Words, number, wrong},
+};
+
+impl<'t> Translator<'t> {
+    pub(super) fn backend(&mut self, draft: &Draft<'t>) {
+        if draft.mode == Mode::Tcp {
+            if draft.section.kind != Kind::Listen {
+                for line in draft.own() {
+                    self.remark(
+                        line,
+                        Fate::dropped(
+                            "the proxy passes TCP through, and only HTTP is carried over",
+                        ),
+                    );
+                }
+            }
+            return;
+        }
+        let is_listen = draft.section.kind == Kind::Listen;
+        let mut backend = Backend {
+            comments: if is_listen {
+                Vec::new()
+            } else {
+                draft.section.header.comments.clone()
+            },
+            keys: Table::of("name", draft.name()),
+            timeouts: timeouts::backend(draft),
+            ..Backend::default()
+        };
+        if let Some((value, fates)) = self.problems.note(balance::balance(draft)) {
+            if let Some(value) = value {
+                backend.keys.set("balance", value);
+            }
+            fates
+                .into_iter()
+                .for_each(|(line, fate)| self.remark(line, fate));
+        }
+        for line in &draft.lines {
+            let fate = self.backend_directive(draft, line, &mut backend);
+            match self.problems.note(fate) {
+                Some(Some(fate)) => self.remark(line, fate),
+                Some(None) => {}
+                None => self.remark(line, Fate::dropped("it makes no sense")),
+            }
+        }
+        self.servers(draft, &mut backend);
+        if !is_listen {
+            self.backend_filters(draft, &mut backend);
+            let missing = timeouts::missing(draft);
+            if !missing.is_empty() {
+                self.remark(&draft.section.header, Fate::nearly(missing.join("; ")));
+            }
+        }
+        self.leftovers(draft);
+        self.weir.backends.push(backend);
+    }
+
+    fn backend_directive(
+        &mut self,
+        draft: &Draft<'t>,
+        line: &'t Line,
+        backend: &mut Backend,
+    ) -> Result<Option<Fate>, Problem> {
+        let is_listen = draft.section.kind == Kind::Listen;
+        Ok(Some(match keyword(line) {
+            ["timeout", ..] => timeouts::fate(line)?,
+            ["cookie", ..] => {
+                let (value, fate) = cookie::cookie(line)?;
+                if let Some(value) = value {
+                    backend.keys.set("persistence", value);
+                }
+                fate
+            }
+            ["retries", ..] => {
+                let retries = only_number(line, 0, 100)?;
+                if retries != 3 {
+                    backend.keys.set("retries", retries);
+                }
+                Fate::Same
+            }
+            ["option", "redispatch", every] => {
+                if draft.option("redispatch").is_some() {
+                    backend.keys.set(
+                        "redispatch",
+                        if every == "1" { "always" } else { "last-retry" },
+                    );
+                }
+                super::options::fate(draft, line)?
+            }
+            [
+                "option",
+                "http-server-close" | "httpclose" | "forceclose",
+                ..,
+            ] => {
+                if ["http-server-close", "httpclose", "forceclose"]
+                    .iter()
+                    .any(|name| draft.option(name).is_some())
+                {
+                    backend.keys.set("pool", Table::of("max_idle", 0_i64));
+                }
+                super::options::fate(draft, line)?
+            }
+            // The frontend tells servers the address already, if it is said for both.
+            ["option", "forwardfor", ..] => Fate::Same,
+            ["option", ..] | ["no" | "default", "option", ..] => super::options::fate(draft, line)?,
+            ["retry-on", ..] => {
+                let all: Vec<&str> = line.words[1..]
+                    .iter()
+                    .map(|word| word.text.as_str())
+                    .collect();
+                match all.as_slice() {
+                    ["conn-failure"] => Fate::Same,
+                    _ => Fate::nearly("only connections that could not be made are retried"),
+                }
+            }
+            ["http-reuse", how, _] => match how {
+                "safe" => Fate::Same,
+                "never" => {
+                    backend.keys.set("pool", Table::of("max_idle", 0_i64));
+                    Fate::Same
+                }
+                "aggressive" | "always" => Fate::nearly(
+                    "connections are shared by all clients, and a request is only repeated where that does no harm",
+                ),
+                _ => {
+                    return Err(wrong(
+                        &line.words[1],
+                        format!("`{how}` is no way to reuse connections"),
+                    ));
+                }
+            },
+            ["fullconn", ..] => Fate::dropped("servers' limits do not move with the load"),
+            ["errorfile", ..] if !is_listen => errorfile(line, &mut backend.keys)?,
+            [
+                "errorloc" | "errorloc302" | "errorloc303" | "errorfiles" | "http-error",
+                ..,
+            ] if !is_listen => Fate::dropped("a page comes from a file that `error_pages` names"),
+            ["stick-table" | "stick", ..] => Fate::dropped(
+                "there are no stick tables; a cookie or a hash keeps clients at their server",
+            ),
+            ["use-server" | "force-persist" | "ignore-persist", ..] => {
+                Fate::dropped("rules do not name servers, only backends")
+            }
+            ["dispatch", ..] => Fate::dropped("write it as a `server`"),
+            [
+                "dynamic-cookie-key" | "server-state-file-name" | "load-server-state-from-file",
+                ..,
+            ] => Fate::dropped("what is known of servers is not kept in files"),
+            [
+                "hash-preserve-affinity" | "max-keep-alive-queue" | "max-session-srv-conns",
+                ..,
+            ] => Fate::Same,
+            ["stats", ..] if !is_listen => super::frontend::stats(line),
+            ["compression", ..] if !is_listen => {
+                Fate::dropped("answers are passed on as they come")
+            }
+            ["filter", ..] if !is_listen => Fate::dropped("Weir's filters are plugins"),
+            ["id" | "description" | "enabled" | "guid" | "log-tag", ..] => Fate::Same,
+            ["disabled", ..] if !is_listen => {
+                Fate::dropped("the section is in use; take it out of the file")
+            }
+            ["email-alert", ..] if !is_listen => {
+                Fate::dropped("Weir sends no mail; alert on its log or metrics")
+            }
+            ["log", ..] if !is_listen => Fate::Same,
+            _ => return Ok(None),
+        }))
+    }
+
+    fn servers(&mut self, draft: &Draft<'t>, backend: &mut Backend) {
+        let checks = match check::checks(draft) {
+            Ok(checks) => checks,
+            Err(problem) => {
+                self.problems.add(problem);
+                return;
+            }
+        };
+        checks
+            .fates
+            .iter()
+            .for_each(|(line, fate)| self.remark(line, fate.clone()));
+        let mut defaults = Server::default();
+        let mut servers: Vec<(Server, &Line)> = Vec::new();
+        for line in draft.lines.iter().copied() {
+            match keyword(line)[0] {
+                "default-server" => {
+                    if let Some(read) = self.problems.note(server::default_server(line, &defaults))
+                    {
+                        self.remark(line, read.fate.clone().unwrap_or(Fate::Same));
+                        defaults = Server { fate: None, ..read };
+                    }
+                }
+                "server" => {
+                    if let Some(server) = self.problems.note(server::server(line, &defaults)) {
+                        servers.push((server, line));
+                    }
+                }
+                "server-template" => {
+                    if let Some(all) = self.problems.note(server::server_template(line, &defaults))
+                    {
+                        servers.extend(all.into_iter().map(|server| (server, line)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (server, _) in &mut servers {
+            if server.check && server.is_portless() {
+                server.check = false;
+                server.note(Fate::dropped(
+                    "without a port of its own it cannot be checked",
+                ));
+            }
+        }
+        for (position, (server, line)) in servers.iter().enumerate() {
+            if let Some((_, first)) = servers[..position]
+                .iter()
+                .find(|(other, _)| other.name == server.name)
+            {
+                let message = format!(
+                    "`{}` has been the name of a server since line {}",
+                    server.name, first.number
+                );
+                self.problems.add(wrong(&line.words[1], message));
+            }
+            self.remark(line, server.fate.clone().unwrap_or(Fate::Same));
+        }
+        let persists = backend.keys.get("persistence").is_some();
+        lay_out(draft, &checks.how, &servers, persists, backend);
+    }
+
+    /// Rules that run once the backend is chosen.
+    fn backend_filters(&mut self, draft: &Draft<'t>, backend: &mut Backend) {
+        let mut steps = Steps::default();
+        if let Some(line) = draft
+            .option("forwardfor")
+            .filter(|line| draft.own().iter().any(|own| own.number == line.number))
+        {
+            steps.rule(forwarded_for(line), None);
+        }
+        let mut reader = RuleReader {
+            translator: self,
+            draft,
+            named: Vec::new(),
+        };
+        let rules = draft.lines.iter().copied().filter(|line| {
+            matches!(
+                keyword(line)[0],
+                "http-request"
+                    | "http-response"
+                    | "http-after-response"
+                    | "redirect"
+                    | "tcp-request"
+            )
+        });
+        for line in rules {
+            let wanted = match keyword(line)[0] {
+                "redirect" => reader.redirect(line),
+                "tcp-request" => reader.tcp(line),
+                _ => reader.http(line),
+            };
+            reader.translator.step(line, wanted, &mut steps);
+        }
+        let (filters, fates) = steps.finish(self.file, &self.maps);
+        backend.filters = filters;
+        fates
+            .into_iter()
+            .for_each(|(line, fate)| self.remark(line, fate));
+        self.acl_fates(draft);
+    }
+}
+
+/// Directives of a backend.
+pub const KEYWORDS: [&str; 46] = [
+    "mode",
+    "acl",
+    "balance",
+    "hash-type",
+    "hash-balance-factor",
+    "server",
+    "default-server",
+    "server-template",
+    "cookie",
+    "retries",
+    "retry-on",
+    "http-reuse",
+    "fullconn",
+    "http-check",
+    "tcp-check",
+    "stick",
+    "stick-table",
+    "use-server",
+    "force-persist",
+    "ignore-persist",
+    "dispatch",
+    "dynamic-cookie-key",
+    "option",
+    "no",
+    "default",
+    "timeout",
+    "http-request",
+    "http-response",
+    "http-after-response",
+    "tcp-request",
+    "tcp-response",
+    "redirect",
+    "errorfile",
+    "errorfiles",
+    "errorloc",
+    "errorloc302",
+    "errorloc303",
+    "http-error",
+    "stats",
+    "compression",
+    "filter",
+    "id",
+    "description",
+    "log",
+    "email-alert",
+    "load-server-state-from-file",
+];
+
+pub fn is_known(line: &Line) -> bool {
+    KEYWORDS.contains(&keyword(line)[0])
+}
+
+/// Servers with their checks: what they have in common is said of the backend.
+fn lay_out(
+    draft: &Draft<'_>,
+    how: &Table,
+    servers: &[(Server, &Line)],
+    persists: bool,
+    backend: &mut Backend,
+) {
+    let check_of = |server: &Server| -> Value {
+        if !server.check {
+            return Value::Bool(false);
+        }
+        let mut check = how.clone();
+        let pace = check::pace(draft, server.inter.clone(), server.fall, server.rise);
+        if check.is_empty() && pace.is_empty() {
+            return Value::Bool(true);
+        }
+        if check.is_empty() {
+            check.set("tcp", true);
+        }
+        pace.iter()
+            .for_each(|(key, value)| check.set(key, value.clone()));
+        check.into()
+    };
+    // What most servers have is the backend's.
+    let all: Vec<Value> = servers.iter().map(|(server, _)| check_of(server)).collect();
+    let count = |wanted: &Value| all.iter().filter(|check| *check == wanted).count();
+    let common = all
+        .iter()
+        .max_by_key(|check| (count(check), **check != Value::Bool(false)))
+        .cloned();
+    let common = common.unwrap_or(Value::Bool(false));
+    if common != Value::Bool(false) {
+        backend.keys.set("check", common.clone());
+    }
+    if let Some(most) = servers
+        .iter()
+        .filter_map(|(server, _)| server.max_queue)
+        .filter(|most| *most > 0)
+        .max()
+    {
+        backend.keys.set("max_queue", most);
+    }
+    let weightless = servers
+        .iter()
+        .all(|(server, _)| server.weight == servers[0].0.weight && server.weight != Some(0));
+    for ((server, line), check) in servers.iter().zip(all) {
+        let mut table = server.table();
+        // Equal weights are no weights.
+        if weightless
+            && server.weight.is_some_and(|weight| weight > 1)
+            && backend.keys.get("balance").is_none()
+        {
+            table.remove("weight");
+        }
+        if !persists {
+            table.remove("persistence_key");
+        }
+        if check != common {
+            table.set("check", check);
+        }
+        let first_of_line = !backend
+            .servers
+            .iter()
+            .any(|known: &Commented| known.comments == line.comments)
+            || line.comments.is_empty();
+        let comments = if first_of_line {
+            line.comments.clone()
+        } else {
+            Vec::new()
+        };
+        backend.servers.push(Commented { comments, table });
+    }
+}
+
+/// `errorfile CODE FILE`.
+pub fn errorfile(line: &Line, keys: &mut Table) -> Result<Fate, Problem> {
+    const KNOWN: [i64; 16] = [
+        200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 425, 429, 500, 502, 503, 504,
+    ];
+    let mut words = Words::of(line);
+    let code = words.need("a status")?;
+    let status = number(code, 200, 599)?;
+    if !KNOWN.contains(&status) {
+        return Err(wrong(code, format!("HAProxy has no page for {status}")));
+    }
+    let file = words.need("a file")?;
+    words.end()?;
+    if status < 400 {
+        return Ok(Fate::dropped("only pages of errors can be replaced"));
+    }
+    if file.text == "/dev/null" {
+        return Ok(Fate::dropped("an error is not answered with silence"));
+    }
+    let mut pages = match keys.get("error_pages") {
+        Some(Value::Table(pages)) => pages.clone(),
+        _ => Table::new(),
+    };
+    pages.set(&status.to_string(), file.text.as_str());
+    keys.set("error_pages", pages);
+    Ok(Fate::Same)
+}
+
+/// `option forwardfor` of a backend alone.
+fn forwarded_for(line: &Line) -> Rule {
+    let named = line
+        .words
+        .iter()
+        .position(|word| word.text == "header")
+        .and_then(|at| line.words.get(at + 1));
+    let header = named.map_or("X-Forwarded-For", |word| word.text.as_str());
+    let mut rule = Rule::default();
+    rule.body
+        .set("add_header", Table::of(header, "{client_address}"));
+    rule.writes
+        .insert(format!("header:{}", header.to_ascii_lowercase()));
+    rule
+}

@@ -1,0 +1,149 @@
+//! `bind` lines: addresses to listen on.
+
+use crate::{problem::Problem, remark::Fate, text::Line, weir::Value};
+
+use super::words::{Words, wrong};
+
+/// The addresses of a line in weir.toml's form, and what becomes of its options.
+///
+/// # Errors
+/// What HAProxy would not take either.
+pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
+    let mut words = Words::of(line);
+    let addresses = words.need("an address")?;
+    let mut binds = Vec::new();
+    for address in addresses.text.split(',') {
+        binds.push(Value::from(
+            self::address(address).map_err(|what| wrong(addresses, what))?,
+        ));
+    }
+    let mut fate = Fate::Same;
+    while let Some(word) = words.next() {
+        fate = fate.and(match word.text.as_str() {
+            "name" | "id" | "nice" | "process" | "thread" | "shards" | "level"
+            | "severity-output" => {
+                words.need("a value")?;
+                Fate::Same
+            }
+            "v4v6" | "defer-accept" | "transparent" | "tfo" | "v6only" => {
+                Fate::nearly(format!("`{}` is not set on the socket", word.text))
+            }
+            "maxconn" | "backlog" | "tcp-ut" | "mss" | "interface" | "namespace" | "mode"
+            | "user" | "uid" | "group" | "gid" => {
+                let value = words.need("a value")?;
+                Fate::dropped(format!(
+                    "`{} {}` cannot be said of a listener",
+                    word.text, value.text
+                ))
+            }
+            "accept-proxy" => Fate::dropped("the PROXY protocol is not taken on this listener"),
+            "accept-netscaler-cip" => {
+                words.need("a value")?;
+                Fate::dropped("NetScaler's protocol is not taken")
+            }
+            "proto" | "alpn" => {
+                let value = words.need("a value")?;
+                match value.text.as_str() {
+                    "h1" | "http/1.1" => Fate::Same,
+                    other => Fate::dropped(format!("`{other}` is not offered to clients")),
+                }
+            }
+            "ssl" => Fate::dropped("clients are not served over TLS"),
+            "no-alpn"
+            | "allow-0rtt"
+            | "strict-sni"
+            | "no-sslv3"
+            | "no-tlsv10"
+            | "no-tlsv11"
+            | "no-tlsv12"
+            | "no-tlsv13"
+            | "no-tls-tickets"
+            | "prefer-client-ciphers"
+            | "generate-certificates" => Fate::Same,
+            "crt" | "crt-list" | "ca-file" | "crl-file" | "verify" | "ciphers" | "ciphersuites"
+            | "curves" | "ecdhe" | "npn" | "ssl-min-ver" | "ssl-max-ver" | "crt-ignore-err"
+            | "ca-ignore-err" | "ca-sign-file" | "ca-verify-file" | "tls-ticket-keys"
+            | "ocsp-update" | "sigalgs" | "client-sigalgs" => {
+                words.need("a value")?;
+                Fate::Same
+            }
+            other => return Err(wrong(word, format!("unknown option `{other}` of `bind`"))),
+        });
+    }
+    Ok((binds, fate))
+}
+
+/// One address in weir.toml's form.
+fn address(text: &str) -> Result<String, String> {
+    if let Some(path) = text
+        .strip_prefix("unix@")
+        .or(text.starts_with('/').then_some(text))
+    {
+        return Ok(format!("unix:{path}"));
+    }
+    if text.starts_with("fd@") {
+        return Ok(text.to_owned());
+    }
+    if text.starts_with("abns@") || text.starts_with("sockpair@") {
+        return Err(format!("`{text}`: abstract sockets cannot be listened on"));
+    }
+    let (text, family) = match text.split_once('@') {
+        Some((family @ ("ipv4" | "ipv6"), rest)) => (rest, Some(family)),
+        Some((other, _)) => return Err(format!("unknown kind of address `{other}@`")),
+        None => (text, None),
+    };
+    let (host, ports) = text
+        .rsplit_once(':')
+        .ok_or_else(|| format!("`{text}` has no port"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    check_ports(ports)?;
+    Ok(match (host, family) {
+        ("" | "*" | "0.0.0.0", None | Some("ipv4")) => format!("*:{ports}"),
+        ("" | "*" | "::", _) => format!("[::]:{ports}"),
+        (host, _) if host.contains(':') => format!("[{host}]:{ports}"),
+        (host, _) => format!("{host}:{ports}"),
+    })
+}
+
+fn check_ports(ports: &str) -> Result<(), String> {
+    let port = |text: &str| {
+        text.parse::<u16>()
+            .map_err(|_| format!("`{text}` is no port"))
+    };
+    match ports.split_once('-') {
+        None => port(ports).map(|_| ()),
+        Some((first, last)) => {
+            if port(first)? > port(last)? {
+                return Err(format!("the range `{ports}` ends before it begins"));
+            }
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_keep_their_meaning() {
+        for (written, wanted) in [
+            (":80", "*:80"),
+            ("*:80", "*:80"),
+            ("*:60000-60001", "*:60000-60001"),
+            (":::443", "[::]:443"),
+            ("[::1]:80", "[::1]:80"),
+            ("ipv6@:80", "[::]:80"),
+            ("ipv4@*:80", "*:80"),
+            ("10.0.0.2:80", "10.0.0.2:80"),
+            ("/run/web.sock", "unix:/run/web.sock"),
+            ("unix@/run/web.sock", "unix:/run/web.sock"),
+            ("fd@3", "fd@3"),
+        ] {
+            assert_eq!(address(written).as_deref(), Ok(wanted), "{written}");
+        }
+        for wrong in ["10.0.0.1", "*:99999", "*:80-70", "abns@x", "what@x:1", ":x"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Rules to filters. Within one filter all rules see the request as it came to the filter, so a rule that
+//! must see what an earlier one changed goes into a filter of its own.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    file::File,
+    remark::Fate,
+    text::Line,
+    weir::{Commented, Filter, Table, Value},
+};
+
+use super::{
+    auth::{self, Asking},
+    facts::Reason,
+    maps::Maps,
+    rule::Rule,
+};
+
+/// What happens to a request, in order.
+#[derive(Debug, Default)]
+pub struct Steps<'l> {
+    steps: Vec<Step<'l>>,
+}
+
+#[derive(Debug)]
+enum Step<'l> {
+    Rule {
+        rule: Rule,
+        line: Option<&'l Line>,
+    },
+    Login {
+        list: String,
+        realm: Option<String>,
+        line: &'l Line,
+    },
+    /// What ends the rules before does not end those after.
+    Phase,
+}
+
+impl<'l> Steps<'l> {
+    pub fn rule(&mut self, rule: Rule, line: Option<&'l Line>) {
+        self.steps.push(Step::Rule { rule, line });
+    }
+
+    pub fn login(&mut self, list: String, realm: Option<String>, line: &'l Line) {
+        self.steps.push(Step::Login { list, realm, line });
+    }
+
+    pub fn phase(&mut self) {
+        self.steps.push(Step::Phase);
+    }
+
+    /// The filters, and what became of the directives.
+    pub fn finish(self, file: &File, maps: &Maps) -> (Vec<Filter>, Vec<(&'l Line, Fate)>) {
+        let mut builder = Builder {
+            file,
+            maps,
+            filters: Vec::new(),
+            open: Group::default(),
+            known: BTreeSet::new(),
+            fates: Vec::new(),
+        };
+        let mut responses = Vec::new();
+        for step in self.steps {
+            match step {
+                Step::Rule { rule, line } if rule.response => responses.push((rule, line)),
+                Step::Rule { rule, line } => builder.rule(rule, line),
+                Step::Login { list, realm, line } => builder.login(&list, realm.as_deref(), line),
+                Step::Phase => builder.phase(),
+            }
+        }
+        builder.close();
+        builder.responses(responses);
+        (builder.filters, builder.fates)
+    }
+}
+
+#[derive(Default)]
+struct Group {
+    filter: Filter,
+    maps: BTreeSet<String>,
+    writes: BTreeSet<String>,
+    /// Whether a rule of it ends the others without deciding anything.
+    stops: bool,
+}
+
+struct Builder<'f, 'l> {
+    file: &'f File,
+    maps: &'f Maps,
+    filters: Vec<Filter>,
+    open: Group,
+    /// The user lists whose users have been asked for.
+    known: BTreeSet<String>,
+    fates: Vec<(&'l Line, Fate)>,
+}
+
+impl<'l> Builder<'_, 'l> {
+    fn rule(&mut self, rule: Rule, line: Option<&'l Line>) {
+        if let Err(why) = self.ask_for(&rule.used.users) {
+            self.fates
+                .extend(line.map(|line| (line, Fate::dropped(why))));
+            return;
+        }
+        self.fates.extend(line.map(|line| (line, fate_of(&rule))));
+        if !self.open.writes.is_disjoint(&rule.used.reads) {
+            if self.open.stops {
+                let note = "the rules that an earlier `allow` skips end here";
+                self.fates
+                    .extend(line.map(|line| (line, Fate::nearly(note))));
+            }
+            self.close();
+        }
+        self.open.take(rule);
+    }
+
+    /// Makes sure that it is known who has logged in before rules want to know.
+    fn ask_for(&mut self, lists: &BTreeSet<String>) -> Result<(), Reason> {
+        for list in lists {
+            if self.known.insert(list.clone()) {
+                let filter = auth::filter(self.file, self.maps, list, None, Asking::Optional)?;
+                // Before all others: it changes nothing that they could see.
+                self.filters.insert(0, filter);
+            }
+        }
+        Ok(())
+    }
+
+    fn login(&mut self, list: &str, realm: Option<&str>, line: &'l Line) {
+        match auth::filter(self.file, self.maps, list, realm, Asking::Demanded) {
+            Ok(filter) => {
+                self.close();
+                self.filters.push(filter);
+                self.known.insert(list.to_owned());
+                self.fates.push((line, Fate::Same));
+            }
+            Err(why) => self.fates.push((line, Fate::dropped(why))),
+        }
+    }
+
+    fn phase(&mut self) {
+        if self.open.stops {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        let group = std::mem::take(&mut self.open);
+        if !group.filter.rules.is_empty() {
+            self.filters.push(group.finish());
+        }
+    }
+
+    /// Rules about responses go with the last filter that has rules; those that depend on each other into
+    /// filters of their own.
+    fn responses(&mut self, rules: Vec<(Rule, Option<&'l Line>)>) {
+        let mut groups = vec![Group::default()];
+        for (rule, line) in rules {
+            self.fates.extend(line.map(|line| (line, fate_of(&rule))));
+            let last = groups.last().expect("there is one from the start");
+            if !last.writes.is_disjoint(&rule.used.reads) {
+                groups.push(Group::default());
+            }
+            groups
+                .last_mut()
+                .expect("there is one from the start")
+                .take(rule);
+        }
+        groups.retain(|group| !group.filter.response_rules.is_empty());
+        let home = self
+            .filters
+            .iter_mut()
+            .rfind(|filter| filter.plugin == "rules");
+        if let (Some(home), 1) = (home, groups.len()) {
+            let group = groups.remove(0).finish();
+            for (name, value) in group.matchers {
+                if !home.matchers.iter().any(|(known, _)| *known == name) {
+                    home.matchers.push((name, value));
+                }
+            }
+            grant(home, group.keys.get("maps"));
+            home.response_rules = group.response_rules;
+            return;
+        }
+        self.filters.extend(groups.into_iter().map(Group::finish));
+    }
+}
+
+fn fate_of(rule: &Rule) -> Fate {
+    let notes: Vec<&str> = rule.used.notes.iter().map(String::as_str).collect();
+    if notes.is_empty() {
+        Fate::Same
+    } else {
+        Fate::nearly(notes.join("; "))
+    }
+}
+
+/// Adds maps to those that a filter is granted.
+fn grant(filter: &mut Filter, maps: Option<&Value>) {
+    let Some(Value::List(more)) = maps else {
+        return;
+    };
+    let mut all = match filter.keys.get("maps") {
+        Some(Value::List(all)) => all.clone(),
+        _ => Vec::new(),
+    };
+    for map in more {
+        if !all.contains(map) {
+            all.push(map.clone());
+        }
+    }
+    filter.keys.set("maps", all);
+}
+
+impl Group {
+    fn take(&mut self, rule: Rule) {
+        self.stops |= rule.body.get("stop").is_some();
+        self.writes.extend(rule.writes);
+        self.maps.extend(rule.used.maps);
+        for (name, value) in rule.when.matchers {
+            if !self.filter.matchers.iter().any(|(known, _)| *known == name) {
+                self.filter.matchers.push((name, value));
+            }
+        }
+        let mut table = Table::new();
+        if let Some(when) = rule.when.value {
+            table.set("when", when);
+        }
+        for (key, value) in rule.body.iter() {
+            table.set(key, value.clone());
+        }
+        let rules = if rule.response {
+            &mut self.filter.response_rules
+        } else {
+            &mut self.filter.rules
+        };
+        if let Some(last) = rules.last_mut().filter(|_| rule.comments.is_empty())
+            && merge(&mut last.table, &table)
+        {
+            return;
+        }
+        rules.push(Commented {
+            comments: rule.comments,
+            table,
+        });
+    }
+
+    fn finish(mut self) -> Filter {
+        self.filter.plugin = "rules".to_owned();
+        if !self.maps.is_empty() {
+            let maps: Vec<Value> = self.maps.into_iter().map(Value::from).collect();
+            self.filter.keys.set("maps", maps);
+        }
+        self.filter
+    }
+}
+
+/// Keys that edit fields by name.
+const EDITS: [&str; 5] = [
+    "set_header",
+    "add_header",
+    "set_var",
+    "set_response_header",
+    "replace_header",
+];
+
+/// Makes one rule of two with the same condition that edit different fields.
+fn merge(into: &mut Table, rule: &Table) -> bool {
+    if into.get("when") != rule.get("when") {
+        return false;
+    }
+    let edits = |table: &Table| {
+        table
+            .iter()
+            .all(|(key, _)| key == "when" || EDITS.contains(&key))
+    };
+    if !edits(into) || !edits(rule) {
+        return false;
+    }
+    let names = |table: &Table| -> Vec<String> {
+        let inner = table.iter().filter_map(|(_, value)| match value {
+            Value::Table(inner) => Some(inner),
+            _ => None,
+        });
+        inner
+            .flat_map(|inner| inner.iter().map(|(name, _)| name.to_ascii_lowercase()))
+            .collect()
+    };
+    let ours = match into.get("when") {
+        // A condition in place would be counted among the names.
+        Some(Value::Table(_)) => {
+            let mut bare = into.clone();
+            bare.remove("when");
+            names(&bare)
+        }
+        _ => names(into),
+    };
+    let mut theirs = rule.clone();
+    theirs.remove("when");
+    if names(&theirs).iter().any(|name| ours.contains(name)) {
+        return false;
+    }
+    for (key, value) in theirs.iter() {
+        match (into.get_mut(key), value) {
+            (Some(Value::Table(table)), Value::Table(more)) => {
+                more.iter()
+                    .for_each(|(name, value)| table.set(name, value.clone()));
+            }
+            _ => into.set(key, value.clone()),
+        }
+    }
+    true
+}

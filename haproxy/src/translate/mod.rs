@@ -1,0 +1,189 @@
+//! From HAProxy's file to a weir.toml that means the same, with a fate for every directive.
+//!
+//! `draft` takes the directives of a proxy with those of its `defaults`, in the order that counts;
+//! `frontend` and `backend` make sections of a draft. What decides about requests goes through `rule`
+//! (a directive to a rule of the plugin `rules`), `condition` and `matcher` (what it depends on),
+//! `template` (texts with facts) and `filters` (rules to filters, in the order in which they must run).
+
+mod auth;
+mod backend;
+mod balance;
+mod bind;
+mod check;
+mod condition;
+mod cookie;
+mod draft;
+mod facts;
+mod filters;
+mod frontend;
+mod global;
+mod hoist;
+mod log;
+mod maps;
+mod matcher;
+mod options;
+mod redirect;
+mod reply;
+mod rule;
+mod server;
+mod template;
+mod timeouts;
+mod words;
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use crate::{
+    file::{File, Kind, Section},
+    problem::Problems,
+    remark::{Fate, Remarks},
+    surroundings::Surroundings,
+    text::Line,
+    weir::Weir,
+};
+
+use self::{draft::Draft, maps::Maps};
+
+/// What came out.
+pub struct Translated {
+    pub weir: Weir,
+    pub remarks: Remarks,
+    /// Files that were read into it.
+    pub read: Vec<PathBuf>,
+}
+
+/// What all parts of a translation share.
+struct Translator<'t> {
+    file: &'t File,
+    around: &'t dyn Surroundings,
+    problems: &'t mut Problems,
+    remarks: Remarks,
+    maps: Maps,
+    read: BTreeSet<PathBuf>,
+    weir: Weir,
+}
+
+/// Translates a whole file. What HAProxy would refuse is noted; then the result is not used.
+pub fn translate(file: &File, around: &dyn Surroundings, problems: &mut Problems) -> Translated {
+    let mut translator = Translator {
+        file,
+        around,
+        problems,
+        remarks: Remarks::default(),
+        maps: Maps::default(),
+        read: BTreeSet::new(),
+        weir: Weir::default(),
+    };
+    translator.sections();
+    Translated {
+        weir: translator.weir,
+        remarks: translator.remarks,
+        read: translator.read.into_iter().collect(),
+    }
+}
+
+impl<'t> Translator<'t> {
+    fn sections(&mut self) {
+        let file = self.file;
+        self.maps.first_userlist = file
+            .of(Kind::Userlist)
+            .next()
+            .map(|section| section.name.clone());
+        if let Some(first) = file.sections.first() {
+            self.weir.comments.clone_from(&first.header.comments);
+        }
+        for section in file.of(Kind::Global) {
+            self.global(section);
+        }
+        for section in file
+            .sections
+            .iter()
+            .filter(|section| !section.kind.is_proxy())
+        {
+            self.other(section);
+        }
+        let proxies: Vec<Draft<'_>> = (0..)
+            .zip(&file.sections)
+            .filter(|(_, section)| section.kind.is_proxy())
+            .map(|(position, section)| self.draft(position, section))
+            .collect();
+        self.logs(&proxies);
+        for draft in &proxies {
+            if draft.is_frontend() {
+                self.frontend(draft);
+            }
+            if draft.is_backend() {
+                self.backend(draft);
+            }
+        }
+        self.weir.maps = self.maps.tables();
+        hoist::hoist(&mut self.weir);
+        self.unused_defaults();
+        if proxies.iter().all(|draft| !draft.is_frontend()) {
+            self.nothing_listens();
+        }
+    }
+
+    /// Sections that are no proxies. What they hold is used where it is named, or not at all.
+    fn other(&mut self, section: &Section) {
+        let fate = match section.kind {
+            Kind::Global | Kind::Defaults | Kind::Frontend | Kind::Backend | Kind::Listen => return,
+            Kind::Userlist => {
+                self.userlist(section);
+                return;
+            }
+            Kind::Resolvers => Fate::dropped("names are resolved by the system's resolver"),
+            Kind::Peers => Fate::dropped("stick tables are not shared between proxies"),
+            Kind::Mailers => Fate::dropped("Weir sends no mail; alert on its log or metrics"),
+            Kind::Cache => Fate::dropped("Weir keeps no cache"),
+            Kind::Program => {
+                Fate::dropped("Weir starts no other programs; the service manager does")
+            }
+            Kind::HttpErrors => Fate::dropped("name the pages with `error_pages`"),
+            Kind::Ring => Fate::dropped("logs go to a stream, a file or syslog"),
+            Kind::LogForward => Fate::dropped("Weir forwards no logs"),
+            Kind::FcgiApp => Fate::dropped("Weir speaks HTTP to servers, not FastCGI"),
+        };
+        for line in &section.directives {
+            self.remark(line, fate.clone());
+        }
+    }
+
+    /// Defaults that no proxy starts from.
+    fn unused_defaults(&mut self) {
+        let file = self.file;
+        for line in file
+            .of(Kind::Defaults)
+            .flat_map(|section| &section.directives)
+        {
+            if !self.remarks.has(line.number) {
+                self.remark(line, Fate::Same);
+            }
+        }
+    }
+
+    fn nothing_listens(&mut self) {
+        use crate::problem::{Place, Problem};
+
+        let place = Place {
+            line: 1,
+            column: 1,
+            width: 1,
+        };
+        let hint = "a file has a `frontend` or `listen` with `bind`";
+        self.problems
+            .add(Problem::new(place, "nothing listens").hint(hint));
+    }
+
+    fn remark(&mut self, line: &Line, fate: Fate) {
+        self.remarks.add(line.number, &line.source, fate);
+    }
+
+    /// What a directive came to; if it makes no sense, the problem is noted and it counts as dropped.
+    fn settle(&mut self, line: &Line, fate: Result<Fate, crate::problem::Problem>) {
+        let fate = self
+            .problems
+            .note(fate)
+            .unwrap_or_else(|| Fate::dropped("it makes no sense"));
+        self.remark(line, fate);
+    }
+}

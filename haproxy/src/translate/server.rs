@@ -1,0 +1,389 @@
+//! `server`, `default-server` and `server-template` lines.
+
+use crate::{
+    problem::Problem,
+    remark::Fate,
+    text::{self, Line, Word},
+    weir::Table,
+};
+
+use super::words::{Words, number, wrong};
+
+/// What a line, or the defaults before it, say about a server.
+#[derive(Debug, Clone, Default)]
+pub struct Server {
+    pub name: String,
+    pub address: String,
+    pub check: bool,
+    pub inter: Option<String>,
+    pub fall: Option<i64>,
+    pub rise: Option<i64>,
+    pub weight: Option<i64>,
+    pub maxconn: Option<i64>,
+    pub id: Option<i64>,
+    pub cookie: Option<String>,
+    pub max_queue: Option<i64>,
+    /// Keywords without equivalent, or with a difference.
+    pub fate: Option<Fate>,
+}
+
+/// Reads a whole `server` line.
+pub fn server(line: &Line, defaults: &Server) -> Result<Server, Problem> {
+    let mut words = Words::of(line);
+    let mut server = defaults.clone();
+    let name = words.need("a name")?;
+    server.name.clone_from(&name.text);
+    let address = words.need("an address")?;
+    let (text, fate) = self::address(&address.text).map_err(|what| wrong(address, what))?;
+    server.address = text;
+    server.note(fate);
+    server.options(&mut words)?;
+    Ok(server)
+}
+
+/// Reads what a `default-server` line adds.
+pub fn default_server(line: &Line, defaults: &Server) -> Result<Server, Problem> {
+    let mut server = Server {
+        fate: None,
+        ..defaults.clone()
+    };
+    server.options(&mut Words::of(line))?;
+    Ok(server)
+}
+
+/// The servers of a `server-template` line.
+pub fn server_template(line: &Line, defaults: &Server) -> Result<Vec<Server>, Problem> {
+    let mut words = Words::of(line);
+    let prefix = words.need("a prefix for the names")?;
+    let count = words.need("a number")?;
+    let (first, last) = match count.text.split_once('-') {
+        None => ("1", count.text.as_str()),
+        Some(range) => range,
+    };
+    let parse = |text: &str| {
+        text.parse::<i64>()
+            .ok()
+            .filter(|number| (1..=1000).contains(number))
+    };
+    let range = parse(first)
+        .zip(parse(last))
+        .filter(|(first, last)| first <= last);
+    let (first, last) = range.ok_or_else(|| {
+        wrong(
+            count,
+            format!("`{}` is no number or range of servers", count.text),
+        )
+    })?;
+    let address = words.need("an address")?;
+    let (text, fate) = self::address(&address.text).map_err(|what| wrong(address, what))?;
+    let mut one = Server {
+        address: text,
+        ..defaults.clone()
+    };
+    one.note(fate);
+    one.options(&mut words)?;
+    if last > first {
+        one.note(Fate::nearly(
+            "all of them have the first address of the name",
+        ));
+    }
+    Ok((first..=last)
+        .map(|number| Server {
+            name: format!("{}{number}", prefix.text),
+            ..one.clone()
+        })
+        .collect())
+}
+
+/// An address in weir.toml's form.
+fn address(text: &str) -> Result<(String, Fate), String> {
+    if let Some(path) = text
+        .strip_prefix("unix@")
+        .or(text.starts_with('/').then_some(text))
+    {
+        return Ok((format!("unix:{path}"), Fate::Same));
+    }
+    if text.starts_with("abns@") || text.starts_with("fd@") || text.starts_with("sockpair@") {
+        return Err(format!(
+            "`{text}`: only addresses, names and Unix sockets can be connected to"
+        ));
+    }
+    let text = text.split_once('@').map_or(text, |(_, rest)| rest);
+    // Several colons and no brackets: an IPv6 address, whose last part is the port.
+    let (host, port) = match text.rsplit_once(':') {
+        None => (text, None),
+        Some((host, port)) => (host, Some(port)),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() || host == "*" || host == "0.0.0.0" {
+        return Err(
+            "a server needs an address; the client's own destination is not connected to"
+                .to_owned(),
+        );
+    }
+    let bracketed = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    match port {
+        None | Some("") => Ok((bracketed, Fate::Same)),
+        Some(port) if port.starts_with(['+', '-']) => Ok((
+            bracketed,
+            Fate::nearly(format!("the port is the client's own, without `{port}`")),
+        )),
+        Some(port) => match port.parse::<u16>() {
+            Ok(0) => Ok((bracketed, Fate::Same)),
+            Ok(port) => Ok((format!("{bracketed}:{port}"), Fate::Same)),
+            Err(_) => Err(format!("`{port}` is no port")),
+        },
+    }
+}
+
+impl Server {
+    pub fn note(&mut self, fate: Fate) {
+        self.fate = Some(self.fate.take().unwrap_or(Fate::Same).and(fate));
+    }
+
+    fn dropped(&mut self, what: &str) {
+        self.note(Fate::dropped(what));
+    }
+
+    fn options(&mut self, words: &mut Words<'_>) -> Result<(), Problem> {
+        while let Some(word) = words.next() {
+            self.option(word, words)?;
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, word: &Word, words: &mut Words<'_>) -> Result<(), Problem> {
+        let time = |words: &mut Words<'_>| -> Result<String, Problem> {
+            let word = words.need("a time")?;
+            let time = text::duration(&word.text, "ms").map_err(|what| wrong(word, what))?;
+            if time.microseconds == 0 {
+                return Err(wrong(word, "a time of 0"));
+            }
+            Ok(time.to_string())
+        };
+        match word.text.as_str() {
+            "check" => self.check = true,
+            "no-check" => self.check = false,
+            "inter" => self.inter = Some(time(words)?),
+            "fastinter" | "downinter" => {
+                time(words)?;
+                self.note(Fate::nearly(format!(
+                    "checks are as far apart as ever, without `{}`",
+                    word.text
+                )));
+            }
+            "fall" => self.fall = Some(super::check::count(words)?),
+            "rise" => self.rise = Some(super::check::count(words)?),
+            "weight" => self.weight = Some(words.number(0, 256)?),
+            "maxconn" => {
+                self.maxconn = Some(words.number(0, i64::from(u32::MAX))?).filter(|most| *most > 0)
+            }
+            "maxqueue" => self.max_queue = Some(words.number(0, i64::from(u32::MAX))?),
+            "minconn" => {
+                words.number(0, i64::from(u32::MAX))?;
+                self.note(Fate::nearly("the limit is `maxconn` at any time"));
+            }
+            "id" => self.id = Some(words.number(1, i64::from(u32::MAX))?),
+            "cookie" => self.cookie = Some(words.need("a value")?.text.clone()),
+            "init-addr" => {
+                let how = words.need("a list")?;
+                if how.text.contains("none") {
+                    self.note(Fate::nearly(
+                        "the name must resolve when the configuration is loaded",
+                    ));
+                }
+            }
+            "backup" => {
+                self.dropped("it takes its turn like the others: there are no backup servers")
+            }
+            "disabled" => self.dropped("it is in use from the start"),
+            "non-stick" => self.dropped("it can be stuck to like the others"),
+            "ssl" | "no-ssl" => self.dropped("servers are not spoken to over TLS"),
+            "send-proxy" | "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
+                self.dropped("servers are not sent the PROXY protocol");
+            }
+            "check-send-proxy" | "check-ssl" | "no-check-ssl" | "check-via-socks4" => {
+                self.dropped(&format!("`{}`", word.text));
+            }
+            "tfo" | "no-tfo" | "no-backup" | "enabled" | "stick" | "no-send-proxy"
+            | "no-verifyhost" | "no-sslv3" | "no-tlsv10" | "no-tlsv11" | "no-tlsv12"
+            | "no-tlsv13" | "no-tls-tickets" | "ssl-reuse" | "no-ssl-reuse" | "allow-0rtt" => {}
+            // Of what TLS says nothing is left once `ssl` is not carried over, and that says so.
+            "verify" | "ca-file" | "crl-file" | "crt" | "sni" | "verifyhost" | "alpn" | "npn"
+            | "ciphers" | "ciphersuites" | "curves" | "ssl-min-ver" | "ssl-max-ver"
+            | "check-sni" | "check-alpn" | "sigalgs" => {
+                words.need("a value")?;
+            }
+            "proto" | "check-proto" => {
+                let proto = words.need("a protocol")?;
+                if proto.text != "h1" {
+                    self.dropped(&format!(
+                        "servers are spoken to in HTTP/1, not `{}`",
+                        proto.text
+                    ));
+                }
+            }
+            "namespace" => {
+                let name = words.need("a namespace")?;
+                self.dropped(&format!(
+                    "connections are made from Weir's own namespace, not `{}`",
+                    name.text
+                ));
+            }
+            "slowstart" => {
+                time(words)?;
+                self.dropped("a server that comes back gets its full share at once");
+            }
+            "observe" | "on-error" | "on-marked-down" | "on-marked-up" => {
+                let how = words.need("a value")?;
+                self.dropped(&format!(
+                    "`{} {}`: only checks take a server down",
+                    word.text, how.text
+                ));
+            }
+            "error-limit" | "resolve-opts" | "resolve-net" | "resolve-prefer" | "pool-low-conn"
+            | "max-reuse" | "log-proto" | "log-bufsize" | "ws" | "tcp-ut" | "shard" => {
+                words.need("a value")?;
+            }
+            "pool-max-conn" | "pool-purge-delay" => {
+                words.need("a value")?;
+                self.note(Fate::nearly(format!(
+                    "`{}` is said of the backend's pool, if at all",
+                    word.text
+                )));
+            }
+            "resolvers" => {
+                words.need("a name")?;
+                self.note(Fate::nearly(
+                    "the name is resolved when the configuration is loaded, and not again",
+                ));
+            }
+            "track" => {
+                words.need("a server")?;
+                self.dropped("its health is its own");
+            }
+            "source" | "usesrc" | "interface" | "mark" | "tos" | "socks4" | "redir" => {
+                words.need("a value")?;
+                self.dropped(&format!("`{}`", word.text));
+            }
+            "port" => {
+                words.number(1, 65_535)?;
+                self.dropped("checks go to the port that requests go to");
+            }
+            "addr" => {
+                words.need("an address")?;
+                self.dropped("checks go to the address that requests go to");
+            }
+            "agent-check" => self.dropped("no agent is asked"),
+            "agent-port" | "agent-addr" | "agent-inter" | "agent-send" => {
+                words.need("a value")?;
+            }
+            "no-agent-check" => {}
+            "set-proxy-v2-tlv-fmt" | "proxy-v2-options" => {
+                words.need("a value")?;
+            }
+            other => {
+                const KNOWN: [&str; 24] = [
+                    "check",
+                    "inter",
+                    "fall",
+                    "rise",
+                    "weight",
+                    "maxconn",
+                    "maxqueue",
+                    "id",
+                    "cookie",
+                    "backup",
+                    "disabled",
+                    "ssl",
+                    "verify",
+                    "ca-file",
+                    "sni",
+                    "alpn",
+                    "proto",
+                    "send-proxy",
+                    "namespace",
+                    "slowstart",
+                    "observe",
+                    "resolvers",
+                    "track",
+                    "source",
+                ];
+                let problem = wrong(word, format!("unknown option `{other}` of a server"));
+                return Err(match crate::nearest::nearest(other, KNOWN) {
+                    Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
+                    None => problem,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Its table in weir.toml, without what is said of its check.
+    pub fn table(&self) -> Table {
+        let mut table =
+            Table::of("name", self.name.as_str()).with("address", self.address.as_str());
+        if let Some(id) = self.id {
+            table.set("id", id);
+        }
+        if let Some(weight) = self.weight.filter(|weight| *weight != 1) {
+            table.set("weight", weight);
+        }
+        if let Some(most) = self.maxconn {
+            table.set("max_connections", most);
+        }
+        if let Some(cookie) = self.cookie.as_ref().filter(|cookie| **cookie != self.name) {
+            table.set("persistence_key", cookie.as_str());
+        }
+        table
+    }
+
+    /// Whether it is reached at the port that the client connected to.
+    pub fn is_portless(&self) -> bool {
+        !self.address.starts_with("unix:") && {
+            let after = self.address.rsplit(']').next().unwrap_or(&self.address);
+            !after.contains(':')
+        }
+    }
+}
+
+/// Reads a number that stands alone.
+pub fn only_number(line: &Line, least: i64, most: i64) -> Result<i64, Problem> {
+    let mut words = Words::of(line);
+    let value = number(words.need("a number")?, least, most)?;
+    words.end()?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_keep_their_meaning() {
+        let text = |written: &str| address(written).map(|(text, _)| text);
+        for (written, wanted) in [
+            ("10.0.0.1:80", "10.0.0.1:80"),
+            ("app1:5001", "app1:5001"),
+            ("10.0.0.2", "10.0.0.2"),
+            ("10.0.0.2:0", "10.0.0.2"),
+            ("[::1]:80", "[::1]:80"),
+            ("ipv4@app:80", "app:80"),
+            ("/run/a.sock", "unix:/run/a.sock"),
+            ("unix@/run/a.sock", "unix:/run/a.sock"),
+        ] {
+            assert_eq!(text(written).as_deref(), Ok(wanted), "{written}");
+        }
+        assert!(matches!(
+            address("10.0.0.1:+1000"),
+            Ok((_, Fate::Nearly(_)))
+        ));
+        assert!(
+            address("*:80").is_err() && address("a:99999").is_err() && address("abns@x").is_err()
+        );
+    }
+}
