@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `weir`, and how its answers and errors look.
 
+mod haproxy;
 mod plugin;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::proxy::{self, RunError};
+use crate::proxy::{self, RunError, Source};
 
 /// Where the config is looked for if no one says.
 const DEFAULT_CONFIG: &str = "/etc/weir/weir.toml";
@@ -38,6 +39,9 @@ enum Command {
         /// The configuration file.
         #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
+        /// A haproxy.cfg instead: translated in memory, with SIGTERM and SIGINT as HAProxy takes them.
+        #[arg(long, value_name = "FILE", conflicts_with = "config")]
+        haproxy: Option<PathBuf>,
         /// Tell of the process itself in JSON, one object a line.
         #[arg(long)]
         json: bool,
@@ -47,7 +51,14 @@ enum Command {
         /// The configuration file.
         #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
+        /// A haproxy.cfg instead; exit code 2 if it works and something is different.
+        #[arg(long, value_name = "FILE", conflicts_with = "config")]
+        haproxy: Option<PathBuf>,
     },
+    /// Writes the weir.toml that means what a haproxy.cfg means, and says what is different.
+    ///
+    /// Exit codes: 0 everything means the same, 1 refused, 2 written, and something is different.
+    Import(haproxy::Options),
     /// Tools for plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -57,13 +68,32 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Command::Run { config, json } => {
+        Command::Run {
+            config,
+            haproxy,
+            json,
+        } => {
             log_to_stderr(json);
-            report(proxy::run(&config))
+            let source = match haproxy {
+                Some(file) => haproxy::source(&file),
+                None => Source::weir(&config),
+            };
+            report(proxy::run(&source))
         }
-        Command::Check { config } => {
+        Command::Import(options) => haproxy::import(&options),
+        Command::Check {
+            haproxy: Some(file),
+            ..
+        } => {
             log_to_stderr(false);
-            report(proxy::check(&config).map(|warnings| {
+            haproxy::check(&file)
+        }
+        Command::Check {
+            config,
+            haproxy: None,
+        } => {
+            log_to_stderr(false);
+            report(proxy::check(&Source::weir(&config)).map(|warnings| {
                 for warning in warnings {
                     eprintln!("warning: {warning}");
                 }

@@ -14,9 +14,11 @@ mod notify;
 mod privileges;
 mod registry;
 mod run;
+mod source;
 mod upgrade;
 mod watch;
 mod workers;
 
 pub use assemble::{BuildError, BuildErrors, with_cause};
 pub use run::{RunError, check, run};
+pub use source::{Ending, Source};

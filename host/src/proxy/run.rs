@@ -30,12 +30,13 @@ use super::{
     names::Names,
     notify::Notifier,
     privileges::{PidFile, PrivilegeError, give_away},
+    source::{Ending, Source},
     upgrade::StartedAs,
     watch::Watcher,
     workers::{Command, Commands, Start, WorkerHandle},
 };
 use crate::{
-    config::{self, Address, Config, ConfigErrors, PluginSource},
+    config::{Address, Config, ConfigErrors, PluginSource},
     frontend::{Generation, LocalGeneration, ProcessState},
     net::{AcmeChallenges, Handover, HandoverError, SharedListener, tls_files},
     plugin::{
@@ -67,27 +68,29 @@ pub enum RunError {
     Watch(#[from] notify::Error),
 }
 
-/// Runs the proxy with the configuration in `file` until it is told to end and has drained.
+/// Runs the proxy with the configuration of `source` until it is told to end and has drained.
 ///
 /// The first generation must build; later ones that do not are reported and change nothing.
-pub fn run(file: &Path) -> Result<(), RunError> {
+pub fn run(source: &Source) -> Result<(), RunError> {
     let started = StartedAs::now()?;
     let handover = Handover::take()?;
-    let config = config::load(file).map_err(RunError::Config)?;
+    let config = source.load().map_err(RunError::Config)?;
     let control = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     LocalSet::new().block_on(&control, async {
-        let mut proxy = Proxy::start(file, config, started, handover).await?;
+        let mut proxy = Proxy::start(source, config, started, handover).await?;
         proxy.follow().await?;
-        proxy.drain().await;
+        if !proxy.ends_at_once() {
+            proxy.drain().await;
+        }
         Ok(())
     })
 }
 
-/// Checks the configuration in `file` as starting would, down to the plugins, without listening.
-pub fn check(file: &Path) -> Result<Vec<String>, RunError> {
-    let config = config::load(file).map_err(RunError::Config)?;
+/// Checks the configuration of `source` as starting would, down to the plugins, without listening.
+pub fn check(source: &Source) -> Result<Vec<String>, RunError> {
+    let config = source.load().map_err(RunError::Config)?;
     let warnings = config.warnings.clone();
     let runtime = Runtime::new(runtime_options(&config, 1))?;
     let mut builder = Builder::new(runtime, Arc::new(Metrics::default()));
@@ -113,7 +116,7 @@ fn runtime_options(config: &Config, workers: usize) -> RuntimeOptions {
 
 /// The state of the control thread.
 struct Proxy {
-    file: PathBuf,
+    source: Source,
     /// Away while a generation is being built on another thread.
     workshop: Option<Workshop>,
     workers: Vec<WorkerHandle>,
@@ -216,7 +219,7 @@ impl Workshop {
 
 impl Proxy {
     async fn start(
-        file: &Path,
+        source: &Source,
         config: Config,
         started: StartedAs,
         handover: Handover,
@@ -288,7 +291,7 @@ impl Proxy {
             spawn_local(admin::serve(Rc::clone(&admin), Rc::clone(listener)));
         }
         let mut proxy = Self {
-            file: file.to_owned(),
+            source: source.clone(),
             workshop: Some(workshop),
             workers,
             process,
@@ -328,7 +331,7 @@ impl Proxy {
         self.care.follow(&self.config, &self.current, &self.log);
         self.names.follow(&self.config, &self.current, &self.log);
         if let Some(watcher) = &mut self.watcher {
-            watcher.follow(watched_files(&self.file, &self.config));
+            watcher.follow(watched_files(self.source.file(), &self.config));
         }
     }
 
@@ -400,6 +403,11 @@ impl Proxy {
         }
     }
 
+    /// Whether the signal that came leaves no time for exchanges to finish.
+    fn ends_at_once(&self) -> bool {
+        self.source.ending() == Ending::AtOnce && self.stopping != Some("SIGUSR1")
+    }
+
     /// Builds a generation from the file as it is now and swaps it in. If that fails, nothing changes.
     /// Returns the number of the generation that serves, or why it is still the old one.
     async fn reload(&mut self, why: &str) -> Result<u64, String> {
@@ -426,11 +434,11 @@ impl Proxy {
         let Some(mut workshop) = self.workshop.take() else {
             return Err(ReloadError::Stopping);
         };
-        let file = self.file.clone();
+        let source = self.source.clone();
         let former = Arc::clone(&self.current);
         let workers = self.workers.len();
         let building = spawn_blocking(move || {
-            let result = match config::load(&file) {
+            let result = match source.load() {
                 Ok(config) => workshop
                     .build(config, Some(&former), workers)
                     .map_err(ReloadError::Build),

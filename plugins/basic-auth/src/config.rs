@@ -20,6 +20,10 @@ pub struct Config {
     pub except_paths: Vec<String>,
     /// Say who it is if that can be told, and let everybody pass.
     pub optional: bool,
+    /// The variable that the name goes into; `user` if left out.
+    pub user_var: Option<String>,
+    /// The variable that the groups go into, joined by commas; `groups` if left out.
+    pub groups_var: Option<String>,
     /// Keep the credentials from the servers.
     pub strip_authorization: bool,
 }

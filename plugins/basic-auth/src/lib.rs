@@ -23,6 +23,8 @@ pub struct BasicAuth {
     realm: Realm,
     scope: Option<Scope>,
     optional: bool,
+    user_var: String,
+    groups_var: String,
     strip_authorization: bool,
     /// Those of the config; the map's are added to them.
     configured: Vec<users::User>,
@@ -62,12 +64,22 @@ impl Plugin for BasicAuth {
                 "nobody could log in: add a `user` or a `users_map`",
             ));
         }
+        for (key, name) in [
+            ("user_var", &config.user_var),
+            ("groups_var", &config.groups_var),
+        ] {
+            if name.as_ref().is_some_and(String::is_empty) {
+                return Err(ConfigError::new(format!("/{key}: a variable needs a name")));
+            }
+        }
         let configured = users::configured(&config.users)?;
         let mut plugin = Self {
             authorization: needs.input(Input::HeaderAll("authorization".to_owned())),
             realm: realm(config.realm, needs)?,
             scope: scope(config.paths, config.except_paths, needs)?,
             optional: config.optional,
+            user_var: config.user_var.unwrap_or_else(|| "user".to_owned()),
+            groups_var: config.groups_var.unwrap_or_else(|| "groups".to_owned()),
             strip_authorization: config.strip_authorization,
             users: Users::new(configured.clone()),
             configured,
@@ -94,7 +106,7 @@ impl RequestFilter for BasicAuth {
             _ => None,
         };
         let mut decision = match user {
-            Some(user) => identified(self.users.get(user)),
+            Some(user) => self.identified(self.users.get(user)),
             None if is_open || self.optional => Decision::pass(),
             None => return self.challenge(values),
         };
@@ -106,6 +118,14 @@ impl RequestFilter for BasicAuth {
 }
 
 impl BasicAuth {
+    fn identified(&self, user: &users::User) -> Decision {
+        Decision::pass().edit(|request| {
+            request
+                .set_var(&self.user_var, &user.name)
+                .set_var(&self.groups_var, &user.groups)
+        })
+    }
+
     /// Whose credentials these are, if they are right.
     fn user(&mut self, field: &str) -> Option<UserIndex> {
         self.refresh();
@@ -175,14 +195,6 @@ impl BasicAuth {
         self.users = Users::new(self.configured.iter().cloned().chain(mapped));
         self.verified.clear();
     }
-}
-
-fn identified(user: &users::User) -> Decision {
-    Decision::pass().edit(|request| {
-        request
-            .set_var("user", &user.name)
-            .set_var("groups", &user.groups)
-    })
 }
 
 impl Scope {

@@ -315,3 +315,19 @@ fn a_hash_that_needs_other_limits_is_said_to() {
     load(ann(json!({})));
     assert_eq!(host::take_log(), []);
 }
+
+#[test]
+fn the_variables_can_have_other_names() {
+    let config = serde_json::json!({
+        "user": [{ "name": "ann", "insecure_password": "a", "groups": ["staff"] }],
+        "user_var": "user.admins",
+        "groups_var": "groups.admins",
+    });
+    let mut plugin = weir_sdk::test::Loaded::<basic_auth::BasicAuth>::new(config).unwrap();
+    let request = weir_sdk::test::request().header("Authorization", "Basic YW5uOmE=");
+    let text = format!("{:?}", plugin.on_request(&request));
+    assert!(
+        text.contains("user.admins") && text.contains("groups.admins"),
+        "{text}"
+    );
+}

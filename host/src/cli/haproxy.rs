@@ -1,0 +1,141 @@
+//! `weir import`, and haproxy.cfg in the place of weir.toml: `weir run --haproxy`, `weir check --haproxy`.
+
+use std::{
+    fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use weir_haproxy::{Import, Machine, Remarks};
+
+use crate::{
+    config::{self, Config, ConfigError, ConfigErrors},
+    proxy::{self, Ending, Source},
+};
+
+/// Everything means the same.
+const CLEAN: u8 = 0;
+/// The file, or what it says, is not sound.
+const REFUSED: u8 = 1;
+/// It works, and something is different.
+const WITH_REMARKS: u8 = 2;
+
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// A haproxy.cfg.
+    file: PathBuf,
+    /// Where to write the weir.toml; standard output if left out.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write nothing if anything would be different.
+    #[arg(long)]
+    strict: bool,
+    /// Show what happens to every directive, not only to those that do not mean the same.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Writes a weir.toml that means what a haproxy.cfg means, and says what is different.
+pub fn import(options: &Options) -> ExitCode {
+    let import = match read(&options.file) {
+        Ok(import) => import,
+        Err(message) => {
+            eprintln!("error: {message}");
+            return ExitCode::from(REFUSED);
+        }
+    };
+    tell(&import);
+    if options.all {
+        eprint!("{}", Remarks::table(import.remarks.iter()));
+    }
+    eprintln!("{}", import.remarks);
+    if options.strict && !import.remarks.are_clean() {
+        eprintln!("error: nothing is written, since not everything means the same");
+        return ExitCode::from(REFUSED);
+    }
+    let written = match &options.output {
+        Some(file) => fs::write(file, &import.weir),
+        None => io::stdout().lock().write_all(import.weir.as_bytes()),
+    };
+    if let Err(error) = written {
+        let place = options
+            .output
+            .as_deref()
+            .unwrap_or(Path::new("standard output"));
+        eprintln!("error: {} cannot be written: {error}", place.display());
+        return ExitCode::from(REFUSED);
+    }
+    let output = options.output.as_deref().unwrap_or(Path::new("weir.toml"));
+    if let Err(errors) = config::parse(output, &import.weir) {
+        eprintln!("warning: as things are here, it would not load yet:\n{errors}");
+        return ExitCode::from(WITH_REMARKS);
+    }
+    verdict(&import.remarks)
+}
+
+/// Checks a haproxy.cfg as starting with it would, and says what is different.
+pub fn check(file: &Path) -> ExitCode {
+    let checked = read(file)
+        .map_err(|message| format!("error: {message}"))
+        .and_then(|import| {
+            tell(&import);
+            eprintln!("{}", import.remarks);
+            let warnings = proxy::check(&source(file))
+                .map_err(|error| format!("error: {}", proxy::with_cause(&error)))?;
+            warnings
+                .iter()
+                .for_each(|warning| eprintln!("warning: {warning}"));
+            Ok(import)
+        });
+    match checked {
+        Ok(import) => {
+            println!("{} is sound", file.display());
+            verdict(&import.remarks)
+        }
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+/// A haproxy.cfg as the source of configurations: translated anew at each reload, and nothing is written.
+/// Relative paths start at the working directory, as HAProxy has it.
+pub fn source(file: &Path) -> Source {
+    Source::new(file, load, Ending::AtOnce)
+}
+
+fn load(file: &Path) -> Result<Config, ConfigErrors> {
+    let import =
+        read(file).map_err(|message| ConfigErrors::from(ConfigError::of_file(file, message)))?;
+    for remark in import.remarks.different() {
+        tracing::warn!("{}", Remarks::table(std::iter::once(remark)).trim());
+    }
+    let config = config::parse(Path::new("weir.toml"), &import.weir)?;
+    Ok(Config {
+        file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
+        ..config
+    })
+}
+
+fn read(file: &Path) -> Result<Import, String> {
+    let text =
+        fs::read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    weir_haproxy::import(&file.to_string_lossy(), &text, &Machine)
+        .map_err(|problems| format!("HAProxy would not take it\n{problems}"))
+}
+
+fn tell(import: &Import) {
+    for notice in &import.notices {
+        eprintln!("note: {notice}");
+    }
+}
+
+fn verdict(remarks: &Remarks) -> ExitCode {
+    ExitCode::from(if remarks.are_clean() {
+        CLEAN
+    } else {
+        WITH_REMARKS
+    })
+}
