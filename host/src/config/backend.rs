@@ -15,7 +15,7 @@ use super::{
     error_page::read_error_pages,
     http2::{read_server_http2, read_server_protocol},
     name::{Unique, read_name},
-    plugin_use::{Surroundings, plugin_use, read_balancer, read_persistence},
+    plugin_use::{Surroundings, plugin_use, read_balancer, read_filter, read_persistence},
     process::server_timeouts,
     reach::{Reach, Resolvers, Slot, read_reach, read_slots},
     read::Fields,
@@ -50,6 +50,11 @@ fn read_backend(
             Some(plugin_use(source, fields.span(), around))
         }
     };
+    let filters: Vec<_> = fields
+        .tables("filter", "[[backend.filter]]")
+        .into_iter()
+        .map(|filter| read_filter(filter, around))
+        .collect();
     let persistence = fields
         .get("persistence")
         .map(|node| read_persistence(&node, around));
@@ -94,13 +99,13 @@ fn read_backend(
     const FRONTEND: &str = "it belongs to a `[[frontend]]`";
     fields.finish(&[
         ("bind", FRONTEND),
-        ("filter", FRONTEND),
         ("forwarded_for", FRONTEND),
         ("limits", FRONTEND),
         ("mode", "backends speak HTTP; leave it out"),
     ]);
     Some(Backend {
         name: BackendName::new(&name?),
+        filters: filters.into_iter().flatten().collect(),
         balancer: balancer?,
         persistence: persistence.flatten(),
         servers,

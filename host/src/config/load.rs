@@ -151,7 +151,7 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         ),
         (
             "filter",
-            "filters belong to a frontend: write `[[frontend.filter]]`",
+            "filters belong to a frontend or a backend: write `[[frontend.filter]]`",
         ),
         (
             "global",

@@ -327,6 +327,8 @@ pub enum OnFailure {
 #[derive(Debug, Clone)]
 pub struct Backend {
     pub name: BackendName,
+    /// Asked once the backend is chosen.
+    pub filters: Vec<PluginUse>,
     pub balancer: PluginUse,
     pub persistence: Option<PluginUse>,
     pub servers: Vec<Server>,

@@ -27,7 +27,7 @@ pub(super) struct Surroundings<'a> {
 
 const ON_FAILURE: &[(&str, OnFailure)] = &[("deny", OnFailure::Deny), ("skip", OnFailure::Skip)];
 
-/// Reads `[[frontend.filter]]`.
+/// Reads `[[frontend.filter]]` or `[[backend.filter]]`.
 pub(super) fn read_filter(mut fields: Fields<'_>, around: &Surroundings<'_>) -> Option<PluginUse> {
     let on_failure = fields.get("on_failure").map(|node| node.choice(ON_FAILURE));
     let plugin = read_plugin(fields, "\"rules\"", around, &[])?;

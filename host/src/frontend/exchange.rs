@@ -14,7 +14,7 @@ use super::{
     edits,
     error::ExchangeError,
     facts::{Facts, Vars},
-    generation::{Backend, Frontend, Generation, LocalBackend, LocalGeneration},
+    generation::{Backend, Filter, Frontend, Generation, LocalBackend, LocalGeneration},
     h2::StreamTalk,
     policy::{self, Failed, LocalPlugin},
     reach::Freshness,
@@ -90,6 +90,12 @@ impl Held {
 enum Routed {
     /// Position in the generation's backends.
     Backend(usize),
+    Answer(Answer),
+}
+
+/// What some filters made of a request.
+enum Heard {
+    Pass { chosen: Option<usize> },
     Answer(Answer),
 }
 
@@ -202,22 +208,49 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         }
     }
 
-    /// Asks the frontend's filters in order. The last to choose a backend wins; a reply ends the matter.
+    /// Asks the frontend's filters in order, and then those of the backend that comes out. The last to
+    /// choose a backend wins; a reply ends the matter.
     async fn ask_filters(
         &mut self,
         generation: &LocalGeneration,
         frontend: &Frontend,
     ) -> Result<Routed, ExchangeError> {
-        let mut chosen = frontend.default_backend;
         let plugins = &generation.frontends[self.frontend].filters;
-        for (filter, plugin) in frontend.filters.iter().zip(plugins) {
+        let heard = self.ask_each(frontend, None, &frontend.filters, plugins);
+        let chosen = match heard.await? {
+            Heard::Answer(answer) => return Ok(Routed::Answer(answer)),
+            Heard::Pass { chosen } => chosen.or(frontend.default_backend),
+        };
+        let chosen = chosen.ok_or(ExchangeError::NoBackend)?;
+        let backend = &generation.shared.backends[chosen];
+        if backend.filters.is_empty() {
+            return Ok(Routed::Backend(chosen));
+        }
+        let plugins = &generation.backends[chosen].filters;
+        let heard = self.ask_each(frontend, Some(backend), &backend.filters, plugins);
+        match Box::pin(heard).await? {
+            Heard::Answer(answer) => Ok(Routed::Answer(answer)),
+            // That they choose none is seen to when they are loaded.
+            Heard::Pass { chosen: _ } => Ok(Routed::Backend(chosen)),
+        }
+    }
+
+    async fn ask_each(
+        &mut self,
+        frontend: &Frontend,
+        backend: Option<&Backend>,
+        filters: &[Filter],
+        plugins: &[LocalPlugin],
+    ) -> Result<Heard, ExchangeError> {
+        let mut chosen = None;
+        for (filter, plugin) in filters.iter().zip(plugins) {
             if !plugin.has_hook(Hook::OnRequest) {
                 continue;
             }
             let decision = match plugin.offload() {
-                None => self.ask_filter(frontend, plugin),
+                None => self.ask_filter(frontend, backend, plugin),
                 Some(offload) => {
-                    Box::pin(self.ask_offloaded_filter(frontend, plugin, offload)).await
+                    Box::pin(self.ask_offloaded_filter(frontend, backend, plugin, offload)).await
                 }
             };
             let decision = match decision {
@@ -233,45 +266,48 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 Verdict::Pass => {}
                 Verdict::UseBackend(position) => chosen = Some(filter.backends[*position]),
                 Verdict::Reply(reply) => {
-                    return Ok(Routed::Answer(Answer::Reply(reply.clone())));
+                    return Ok(Heard::Answer(Answer::Reply(reply.clone())));
                 }
-                Verdict::Deny(status) => return Ok(Routed::Answer(Answer::Denied(*status))),
+                Verdict::Deny(status) => return Ok(Heard::Answer(Answer::Denied(*status))),
             }
         }
-        chosen.map(Routed::Backend).ok_or(ExchangeError::NoBackend)
+        Ok(Heard::Pass { chosen })
     }
 
     /// One filter's decision, its edits of the request made.
     fn ask_filter(
         &mut self,
         frontend: &Frontend,
+        backend: Option<&Backend>,
         plugin: &LocalPlugin,
     ) -> Result<Arc<Decision>, Failed> {
-        let decision = policy::on_request(plugin, &self.facts(frontend, None, None))?;
-        self.make_edits(frontend, plugin, decision)
+        let decision = policy::on_request(plugin, &self.facts(frontend, backend, None))?;
+        self.make_edits(frontend, backend, plugin, decision)
     }
 
     async fn ask_offloaded_filter(
         &mut self,
         frontend: &Frontend,
+        backend: Option<&Backend>,
         plugin: &LocalPlugin,
         offload: &Offload,
     ) -> Result<Arc<Decision>, Failed> {
-        let facts = self.facts(frontend, None, None);
+        let facts = self.facts(frontend, backend, None);
         let decision = policy::offloaded::on_request(plugin, offload, &facts).await?;
-        self.make_edits(frontend, plugin, decision)
+        self.make_edits(frontend, backend, plugin, decision)
     }
 
     fn make_edits(
         &mut self,
         frontend: &Frontend,
+        backend: Option<&Backend>,
         plugin: &LocalPlugin,
         decision: Arc<Decision>,
     ) -> Result<Arc<Decision>, Failed> {
         match edits::apply_request(&mut self.head, &mut self.vars, &decision.edits) {
             Ok(()) => Ok(decision),
             Err(bad) => {
-                let facts = self.facts(frontend, None, None);
+                let facts = self.facts(frontend, backend, None);
                 plugin.refused(&facts, Hook::OnRequest, &bad);
                 Err(Failed)
             }
@@ -516,7 +552,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             edits::apply_response(talk.head_mut(), &mut self.vars, &edits);
         }
         let plugins = &generation.frontends[self.frontend].filters;
-        for (filter, plugin) in frontend.filters.iter().zip(plugins) {
+        let of_frontend = frontend.filters.iter().zip(plugins);
+        let of_backend = backend.filters.iter().zip(&local.filters);
+        for (filter, plugin) in of_backend.chain(of_frontend) {
             if !plugin.has_hook(Hook::OnResponse) {
                 continue;
             }

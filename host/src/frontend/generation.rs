@@ -104,6 +104,8 @@ pub struct Backend {
     /// Positions in `servers` by what persistence calls them.
     pub persistence_keys: HashMap<String, usize>,
     pub server_metrics: Vec<Arc<ServerMetrics>>,
+    /// Asked once the backend is chosen; they choose none themselves.
+    pub filters: Vec<Filter>,
     pub balancer: PluginUse,
     /// The balancer of the generation before, if it was another one: what is asked when `balancer`
     /// keeps failing.
@@ -136,6 +138,7 @@ pub struct LocalFrontend {
 
 #[derive(Debug)]
 pub struct LocalBackend {
+    pub filters: Vec<LocalPlugin>,
     pub balancer: LocalBalancer,
     pub former_balancer: Option<LocalBalancer>,
     pub persistence: Option<LocalPlugin>,
@@ -151,17 +154,14 @@ impl LocalGeneration {
             .frontends
             .iter()
             .map(|frontend| LocalFrontend {
-                filters: frontend
-                    .filters
-                    .iter()
-                    .map(|filter| LocalPlugin::start(&filter.used))
-                    .collect(),
+                filters: start_all(&frontend.filters),
             })
             .collect();
         let backends = shared
             .backends
             .iter()
             .map(|backend| LocalBackend {
+                filters: start_all(&backend.filters),
                 balancer: LocalBalancer::start(&backend.balancer, backend),
                 former_balancer: backend
                     .former_balancer
@@ -186,6 +186,13 @@ impl LocalGeneration {
     pub fn listener(&self, listener: ListenerId) -> Option<&ListenerUse> {
         self.shared.listeners.get(listener.0)?.as_ref()
     }
+}
+
+fn start_all(filters: &[Filter]) -> Vec<LocalPlugin> {
+    let started = filters
+        .iter()
+        .map(|filter| LocalPlugin::start(&filter.used));
+    started.collect()
 }
 
 impl Backend {

@@ -271,8 +271,10 @@ fn backend(backend: &Backend) -> Value {
             "queued": server.state.queued(),
         })
     });
+    let filters = backend.filters.iter().map(|filter| plugin(&filter.used));
     json!({
         "name": backend.name.as_str(),
+        "filters": filters.collect::<Vec<_>>(),
         "active": backend.state.active(),
         "queued": backend.state.queued(),
         "balancer": plugin(&backend.balancer),

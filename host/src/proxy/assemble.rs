@@ -340,6 +340,27 @@ impl Loader<'_> {
         })
     }
 
+    /// A filter that is asked when the backend is chosen already, so it may not choose one.
+    fn backend_filter(
+        &mut self,
+        backend: &config::Backend,
+        used: &config::PluginUse,
+        position: usize,
+    ) -> Option<Filter> {
+        let backend = backend.name.clone();
+        let filter = self.filter(used, PluginPlace::BackendFilter { backend, position })?;
+        if filter.backends.is_empty() {
+            return Some(filter);
+        }
+        let message = format!(
+            "plugin `{}`: as the filter of a backend it cannot choose another one; let a filter of the frontend choose",
+            filter.used.plugin.name()
+        );
+        let error = BuildError::Config(used.places.plugin_error(message));
+        self.errors.push(error);
+        None
+    }
+
     fn backend(
         &mut self,
         config: &config::Backend,
@@ -351,6 +372,12 @@ impl Loader<'_> {
             let shown = PluginPlace::Persistence(config.name.clone());
             self.plugin(used, Place::Persistence, shown)
         });
+        let filters: Vec<_> = config
+            .filters
+            .iter()
+            .enumerate()
+            .map(|(position, used)| self.backend_filter(config, used, position))
+            .collect();
         let state = self.builder.registry.backend(&config.name);
         let servers: Vec<_> = config
             .servers
@@ -369,6 +396,7 @@ impl Loader<'_> {
         };
         let metrics = &self.builder.metrics;
         Some(Backend {
+            filters: filters.into_iter().collect::<Option<_>>()?,
             former_balancer: former_balancer(former, config, &balancer),
             balancer,
             persistence,

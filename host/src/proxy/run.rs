@@ -104,7 +104,11 @@ fn runtime_options(config: &Config, workers: usize) -> RuntimeOptions {
         .frontends
         .iter()
         .map(|frontend| frontend.filters.len());
-    let uses = filters.sum::<usize>() + 3 * config.backends.len();
+    let of_backends = config
+        .backends
+        .iter()
+        .map(|backend| backend.filters.len() + 3);
+    let uses = filters.chain(of_backends).sum::<usize>();
     // Three generations may be alive at a time: one that drains, one that serves, one being built.
     let instances = u32::try_from(3 * (workers + 1) * uses).unwrap_or(u32::MAX);
     RuntimeOptions {
@@ -638,6 +642,8 @@ fn watched_files(file: &Path, config: &Config) -> Vec<PathBuf> {
         .frontends
         .iter()
         .flat_map(|frontend| &frontend.filters);
+    let of_backends = config.backends.iter().flat_map(|backend| &backend.filters);
+    let filters = filters.chain(of_backends);
     let balancers = config.backends.iter().map(|backend| &backend.balancer);
     let persistence = config
         .backends

@@ -274,6 +274,11 @@ pub enum PluginPlace {
         frontend: FrontendName,
         position: usize,
     },
+    /// The filter of a backend at this position, from 0.
+    BackendFilter {
+        backend: BackendName,
+        position: usize,
+    },
     Balancer(BackendName),
     Persistence(BackendName),
 }

@@ -252,6 +252,12 @@ fn plugin_labels(place: &PluginPlace, plugin: &str) -> String {
             ("frontend", frontend.as_str()),
             ("position", &position.to_string()),
         ]),
+        PluginPlace::BackendFilter { backend, position } => labels(&[
+            ("plugin", plugin),
+            ("role", "filter"),
+            ("backend", backend.as_str()),
+            ("position", &position.to_string()),
+        ]),
         PluginPlace::Balancer(backend) => labels(&[
             ("plugin", plugin),
             ("role", "balancer"),
