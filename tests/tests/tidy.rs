@@ -77,6 +77,7 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ("toml_parser", "all of its syntax errors at once"),
     ("tracing", "the proxy's own log"),
     ("tracing-subscriber", "where it goes"),
+    ("weir-haproxy", "haproxy.cfg in the place of weir.toml"),
     ("wasmtime", "running plugins"),
     (
         "weir-plugin-build",

@@ -71,10 +71,7 @@ impl Reader<'_> {
             match c {
                 '\'' => self.strong(start)?,
                 '"' => self.weak(start)?,
-                '\\' => {
-                    let c = self.escaped(start)?;
-                    self.push(c);
-                }
+                '\\' => self.backslash(start)?,
                 other => self.push(other),
             }
         }
@@ -123,13 +120,7 @@ impl Reader<'_> {
             let start = self.at;
             match self.next() {
                 Some('"') => return Ok(()),
-                Some('\\') => match self.characters.get(self.at) {
-                    Some('"' | '\\' | '$' | ' ' | '#' | '\'' | 'n' | 'r' | 't' | 'x') => {
-                        let c = self.escaped(start)?;
-                        self.push(c);
-                    }
-                    _ => self.push('\\'),
-                },
+                Some('\\') => self.backslash(start)?,
                 Some('$') => self.variable(start)?,
                 Some(c) => self.push(c),
                 None => return Err(self.unclosed(opened, "\"")),
@@ -147,6 +138,19 @@ impl Reader<'_> {
         Problem::new(self.place(opened, 1), "a quote that does not end").hint(format!(
             "close it with {quote} on the same line, or write \\{quote} for the character"
         ))
+    }
+
+    /// After a backslash that stood at `start`. It stays before what it does not escape, so that regular
+    /// expressions can be written as they are.
+    fn backslash(&mut self, start: usize) -> Result<(), Problem> {
+        match self.characters.get(self.at) {
+            Some('"' | '\\' | '$' | ' ' | '#' | '\'' | 'n' | 'r' | 't' | 'x') | None => {
+                let c = self.escaped(start)?;
+                self.push(c);
+            }
+            Some(_) => self.push('\\'),
+        }
+        Ok(())
     }
 
     /// The character after a backslash that stood at `start`.
@@ -253,6 +257,7 @@ mod tests {
             (r#"x"y"'z'"#, vec!["xyz"]),
             (r#"\x41\t."#, vec!["A\t."]),
             (r#""a\.b" "^/x\d""#, vec![r"a\.b", r"^/x\d"]),
+            (r"^/a\.b$ \1", vec![r"^/a\.b$", r"\1"]),
             ("''", vec![""]),
         ] {
             assert_eq!(words(source), wanted, "{source}");

@@ -213,10 +213,8 @@ impl<'t> Translator<'t> {
                     }
                 }
                 "server-template" => {
-                    if let Some(all) = self.problems.note(server::server_template(line, &defaults))
-                    {
-                        servers.extend(all.into_iter().map(|server| (server, line)));
-                    }
+                    let server = server::server_template(line, &defaults);
+                    servers.extend(self.problems.note(server).map(|server| (server, line)));
                 }
                 _ => {}
             }
@@ -241,6 +239,9 @@ impl<'t> Translator<'t> {
                 self.problems.add(wrong(&line.words[1], message));
             }
             self.remark(line, server.fate.clone().unwrap_or(Fate::Same));
+        }
+        if draft.option("allbackups").is_some() {
+            backend.keys.set("backups", "all");
         }
         let persists = backend.keys.get("persistence").is_some();
         lay_out(draft, &checks.how, &servers, persists, backend);
@@ -355,13 +356,14 @@ fn lay_out(
         }
         let mut check = how.clone();
         let pace = check::pace(draft, server.inter.clone(), server.fall, server.rise);
-        if check.is_empty() && pace.is_empty() {
+        if check.is_empty() && pace.is_empty() && server.check_more.is_empty() {
             return Value::Bool(true);
         }
         if check.is_empty() {
             check.set("tcp", true);
         }
         pace.iter()
+            .chain(server.check_more.iter())
             .for_each(|(key, value)| check.set(key, value.clone()));
         check.into()
     };

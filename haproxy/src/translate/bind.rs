@@ -1,6 +1,11 @@
 //! `bind` lines: addresses to listen on.
 
-use crate::{problem::Problem, remark::Fate, text::Line, weir::Value};
+use crate::{
+    problem::Problem,
+    remark::Fate,
+    text::{Line, Word},
+    weir::{Table, Value},
+};
 
 use super::words::{Words, wrong};
 
@@ -18,18 +23,37 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
         ));
     }
     let mut fate = Fate::Same;
+    let mut more = Table::new();
     while let Some(word) = words.next() {
         fate = fate.and(match word.text.as_str() {
+            key @ ("interface" | "namespace" | "mode" | "user" | "group") => {
+                more.set(key, words.need("a value")?.text.as_str());
+                Fate::Same
+            }
+            key @ ("uid" | "gid") => {
+                let key = if key == "uid" { "user" } else { "group" };
+                more.set(key, words.need("a number")?.text.as_str());
+                Fate::Same
+            }
+            "backlog" => {
+                more.set("backlog", words.number(1, 65_535)?);
+                Fate::Same
+            }
+            "v4v6" => {
+                more.set("dual_stack", true);
+                Fate::Same
+            }
+            "v6only" => Fate::Same,
+            "tfo" => Fate::nearly("fast open is a setting of the machine: net.ipv4.tcp_fastopen"),
             "name" | "id" | "nice" | "process" | "thread" | "shards" | "level"
             | "severity-output" => {
                 words.need("a value")?;
                 Fate::Same
             }
-            "v4v6" | "defer-accept" | "transparent" | "tfo" | "v6only" => {
+            "defer-accept" | "transparent" => {
                 Fate::nearly(format!("`{}` is not set on the socket", word.text))
             }
-            "maxconn" | "backlog" | "tcp-ut" | "mss" | "interface" | "namespace" | "mode"
-            | "user" | "uid" | "group" | "gid" => {
+            "maxconn" | "tcp-ut" | "mss" => {
                 let value = words.need("a value")?;
                 Fate::dropped(format!(
                     "`{} {}` cannot be said of a listener",
@@ -43,10 +67,8 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
             }
             "proto" | "alpn" => {
                 let value = words.need("a value")?;
-                match value.text.as_str() {
-                    "h1" | "http/1.1" => Fate::Same,
-                    other => Fate::dropped(format!("`{other}` is not offered to clients")),
-                }
+                more.set("protocols", protocols(value)?);
+                Fate::Same
             }
             "ssl" => Fate::dropped("clients are not served over TLS"),
             "no-alpn"
@@ -70,7 +92,28 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
             other => return Err(wrong(word, format!("unknown option `{other}` of `bind`"))),
         });
     }
+    if !more.is_empty() {
+        for bind in &mut binds {
+            let mut table = Table::of("address", bind.clone());
+            more.iter()
+                .for_each(|(key, value)| table.set(key, value.clone()));
+            *bind = table.into();
+        }
+    }
     Ok((binds, fate))
+}
+
+/// What clients may speak: `h2,http/1.1`.
+fn protocols(word: &Word) -> Result<Vec<Value>, Problem> {
+    let one = |name: &str| match name {
+        "h1" | "http/1.1" => Ok(Value::from("http/1.1")),
+        "h2" => Ok(Value::from("h2")),
+        other => Err(wrong(
+            word,
+            format!("`{other}` is no protocol that clients could speak"),
+        )),
+    };
+    word.text.split(',').map(one).collect()
 }
 
 /// One address in weir.toml's form.

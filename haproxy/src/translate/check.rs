@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    draft::{Draft, keyword},
+    draft::Draft,
     timeouts,
     words::{Words, number, wrong},
 };
@@ -46,17 +46,13 @@ pub fn checks<'f>(draft: &Draft<'f>) -> Result<Checks<'f>, Problem> {
             checks.fates.push((line, fate));
         }
     }
+    let mut steps = Vec::new();
     for line in draft.all("tcp-check") {
-        let fate = match keyword(line)[1] {
-            "connect" if line.words.len() == 2 => Fate::Same,
-            "connect" => Fate::nearly("the server's own address and port are connected to"),
-            "comment" | "set-var" | "unset-var" => Fate::Same,
-            "send" | "send-binary" | "send-lf" | "send-binary-lf" | "expect" => Fate::nearly(
-                "nothing is sent or expected: a server counts as up if it can be connected to",
-            ),
-            _ => return Err(wrong(&line.words[0], "unknown kind of `tcp-check`")),
-        };
+        let fate = tcp_check(line, &mut steps)?;
         checks.fates.push((line, fate));
+    }
+    if !steps.is_empty() && draft.option("tcp-check").is_some() {
+        checks.how.set("steps", steps);
     }
     let Some(line) = draft.option("httpchk") else {
         for line in draft.all("http-check") {
@@ -71,11 +67,67 @@ pub fn checks<'f>(draft: &Draft<'f>) -> Result<Checks<'f>, Problem> {
     Ok(checks)
 }
 
+/// A step of `tcp-check`.
+fn tcp_check(line: &Line, steps: &mut Vec<Value>) -> Result<Fate, Problem> {
+    const ASIDES: [&str; 7] = [
+        "min-recv",
+        "comment",
+        "ok-status",
+        "error-status",
+        "tout-status",
+        "on-success",
+        "on-error",
+    ];
+    let mut words = Words::of(line);
+    let kind = words.need("`connect`, `send` or `expect`")?;
+    let mut step = |key: &str, text: &str| steps.push(Table::of(key, text).into());
+    Ok(match kind.text.as_str() {
+        "connect" if words.peek().is_none() => Fate::Same,
+        "connect" => Fate::nearly("the server's own address and port are connected to"),
+        "comment" | "set-var" | "set-var-fmt" | "unset-var" => Fate::Same,
+        "send" => {
+            step("send", &words.need("a text")?.text);
+            Fate::Same
+        }
+        "send-binary" => {
+            step("send_hex", &words.need("bytes")?.text);
+            Fate::Same
+        }
+        "send-lf" | "send-binary-lf" => Fate::nearly("a text with facts in it is not sent"),
+        "expect" => {
+            while words.peek().is_some_and(|word| ASIDES.contains(&word)) {
+                words.next();
+                words.need("a value")?;
+            }
+            let how = words.need("what to expect")?;
+            let wanted = words.need("a pattern")?;
+            match how.text.as_str() {
+                "string" => step("expect", &wanted.text),
+                "binary" => step("expect_hex", &wanted.text),
+                "rstring" if regex::escape(&wanted.text) == wanted.text => {
+                    step("expect", &wanted.text);
+                }
+                _ => {
+                    let note = "only texts and bytes can be expected, no expressions";
+                    return Ok(Fate::nearly(note));
+                }
+            }
+            Fate::Same
+        }
+        other => {
+            let message = format!("unknown kind of `tcp-check`: `{other}`");
+            return Err(wrong(kind, message));
+        }
+    })
+}
+
 /// What the request is made of.
 struct Probe {
     method: String,
     path: String,
     host: Option<String>,
+    /// What the body must contain.
+    body: Option<String>,
 }
 
 fn http<'f>(draft: &Draft<'f>, line: &'f Line, checks: &mut Checks<'f>) -> Result<(), Problem> {
@@ -91,6 +143,7 @@ fn http<'f>(draft: &Draft<'f>, line: &'f Line, checks: &mut Checks<'f>) -> Resul
         method: method.to_owned(),
         path: path.to_owned(),
         host: None,
+        body: None,
     };
     let version = words.joined();
     for part in version.split(['\r', '\n']) {
@@ -123,6 +176,9 @@ fn http<'f>(draft: &Draft<'f>, line: &'f Line, checks: &mut Checks<'f>) -> Resul
         .set("http", format!("{} {}", probe.method, probe.path));
     if let Some(host) = probe.host {
         checks.how.set("host", host);
+    }
+    if let Some(body) = probe.body {
+        checks.how.set("expect_body", body);
     }
     if let Some(expect) = expect {
         checks.how.set("expect", expect);
@@ -192,6 +248,10 @@ fn http_check(line: &Line, probe: &mut Probe, expect: &mut Option<Value>) -> Res
                         return Ok(Fate::Same);
                     }
                     "status" | "rstatus" => return Ok(Fate::nearly("200 to 399 count as good")),
+                    "string" if !negated => {
+                        probe.body = Some(words.need("a text")?.text.clone());
+                        return Ok(Fate::Same);
+                    }
                     "string" | "rstring" | "hdr" | "fhdr" | "string-lf" => {
                         return Ok(Fate::nearly(
                             "only the status is looked at: 200 to 399 count as good",

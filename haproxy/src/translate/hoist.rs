@@ -1,6 +1,6 @@
 //! What all frontends or all backends say alike is said once, at the top.
 
-use crate::weir::{Table, Weir};
+use crate::weir::{Table, Value, Weir};
 
 /// Weir's own defaults, which need not be said.
 const DEFAULTS: [(&str, &str); 6] = [
@@ -42,11 +42,33 @@ fn lift(tables: &mut [&mut Table], common: &mut Table) {
         .map(|(key, value)| (key.to_owned(), value.clone()))
         .collect();
     for (key, value) in all {
-        if tables.iter().all(|table| table.get(&key) == Some(&value)) {
-            tables.iter_mut().for_each(|table| {
-                table.remove(&key);
-            });
-            common.set(&key, value);
+        // Where all say something, the most common is said once; where one says nothing, it means the default.
+        let Some(said) = tables
+            .iter()
+            .map(|table| table.get(&key))
+            .collect::<Option<Vec<_>>>()
+        else {
+            continue;
+        };
+        let count = |wanted: &Value| said.iter().filter(|value| **value == wanted).count();
+        let most = said
+            .iter()
+            .map(|value| count(value))
+            .max()
+            .unwrap_or_default();
+        let usual = if count(&value) == most {
+            value
+        } else {
+            said.iter()
+                .find(|value| count(value) == most)
+                .map_or(value, |value| (*value).clone())
+        };
+        for table in tables
+            .iter_mut()
+            .filter(|table| table.get(&key) == Some(&usual))
+        {
+            table.remove(&key);
         }
+        common.set(&key, usual);
     }
 }

@@ -74,7 +74,10 @@ impl Matchers<'_> {
         {
             return Ok(lookup);
         }
-        let patterns = self.patterns(test, used)?;
+        let patterns = match matching {
+            Matching::Found => Vec::new(),
+            _ => self.patterns(test, used)?,
+        };
         self.with_patterns(test, matching, &patterns, used)
     }
 

@@ -24,6 +24,7 @@ mod matcher;
 mod options;
 mod redirect;
 mod reply;
+mod resolvers;
 mod rule;
 mod server;
 mod template;
@@ -34,7 +35,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     file::{File, Kind, Section},
-    problem::Problems,
+    problem::{Place, Problem, Problems},
     remark::{Fate, Remarks},
     surroundings::Surroundings,
     text::Line,
@@ -131,7 +132,10 @@ impl<'t> Translator<'t> {
                 self.userlist(section);
                 return;
             }
-            Kind::Resolvers => Fate::dropped("names are resolved by the system's resolver"),
+            Kind::Resolvers => {
+                self.resolvers(section);
+                return;
+            }
             Kind::Peers => Fate::dropped("stick tables are not shared between proxies"),
             Kind::Mailers => Fate::dropped("Weir sends no mail; alert on its log or metrics"),
             Kind::Cache => Fate::dropped("Weir keeps no cache"),
@@ -155,15 +159,28 @@ impl<'t> Translator<'t> {
             .of(Kind::Defaults)
             .flat_map(|section| &section.directives)
         {
-            if !self.remarks.has(line.number) {
-                self.remark(line, Fate::Same);
+            if self.remarks.has(line.number) {
+                continue;
             }
+            let known = frontend::KEYWORDS.iter().chain(&backend::KEYWORDS);
+            let word = &line.words[0];
+            if known.clone().any(|known| *known == word.text) {
+                self.remark(line, Fate::Same);
+                continue;
+            }
+            let problem = Problem::new(
+                word.place,
+                format!("unknown keyword `{}` in `defaults`", word.text),
+            );
+            self.problems
+                .add(match crate::nearest::nearest(&word.text, known.copied()) {
+                    Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
+                    None => problem,
+                });
         }
     }
 
     fn nothing_listens(&mut self) {
-        use crate::problem::{Place, Problem};
-
         let place = Place {
             line: 1,
             column: 1,
@@ -179,7 +196,7 @@ impl<'t> Translator<'t> {
     }
 
     /// What a directive came to; if it makes no sense, the problem is noted and it counts as dropped.
-    fn settle(&mut self, line: &Line, fate: Result<Fate, crate::problem::Problem>) {
+    fn settle(&mut self, line: &Line, fate: Result<Fate, Problem>) {
         let fate = self
             .problems
             .note(fate)

@@ -4,7 +4,7 @@ use crate::{
     problem::Problem,
     remark::Fate,
     text::{self, Line, Word},
-    weir::Table,
+    weir::{Table, Value},
 };
 
 use super::words::{Words, number, wrong};
@@ -23,6 +23,12 @@ pub struct Server {
     pub id: Option<i64>,
     pub cookie: Option<String>,
     pub max_queue: Option<i64>,
+    /// `fast_interval`, `down_interval`, `port` and `address` of its check.
+    pub check_more: Table,
+    /// Keys of the server that stand as they are in weir.toml.
+    pub more: Table,
+    pub agent: Option<Table>,
+    pub observe: Table,
     /// Keywords without equivalent, or with a difference.
     pub fate: Option<Fate>,
 }
@@ -51,8 +57,8 @@ pub fn default_server(line: &Line, defaults: &Server) -> Result<Server, Problem>
     Ok(server)
 }
 
-/// The servers of a `server-template` line.
-pub fn server_template(line: &Line, defaults: &Server) -> Result<Vec<Server>, Problem> {
+/// What a `server-template` line stands for: a server with slots.
+pub fn server_template(line: &Line, defaults: &Server) -> Result<Server, Problem> {
     let mut words = Words::of(line);
     let prefix = words.need("a prefix for the names")?;
     let count = words.need("a number")?;
@@ -82,17 +88,12 @@ pub fn server_template(line: &Line, defaults: &Server) -> Result<Vec<Server>, Pr
     };
     one.note(fate);
     one.options(&mut words)?;
-    if last > first {
-        one.note(Fate::nearly(
-            "all of them have the first address of the name",
-        ));
+    if first != 1 {
+        one.note(Fate::nearly("they are numbered from 1"));
     }
-    Ok((first..=last)
-        .map(|number| Server {
-            name: format!("{}{number}", prefix.text),
-            ..one.clone()
-        })
-        .collect())
+    one.name.clone_from(&prefix.text);
+    one.more.set("slots", last - first + 1);
+    Ok(one)
 }
 
 /// An address in weir.toml's form.
@@ -189,18 +190,18 @@ impl Server {
             }
             "id" => self.id = Some(words.number(1, i64::from(u32::MAX))?),
             "cookie" => self.cookie = Some(words.need("a value")?.text.clone()),
+            // Whether a name must resolve is said of the resolver.
             "init-addr" => {
                 let how = words.need("a list")?;
-                if how.text.contains("none") {
-                    self.note(Fate::nearly(
-                        "the name must resolve when the configuration is loaded",
-                    ));
+                if how.text.split(',').next_back() != Some("none") && !how.text.contains("libc") {
+                    self.note(Fate::nearly("addresses come from the name alone"));
                 }
             }
-            "backup" => {
-                self.dropped("it takes its turn like the others: there are no backup servers")
+            "backup" => self.more.set("backup", true),
+            "no-backup" => {
+                self.more.remove("backup");
             }
-            "disabled" => self.dropped("it is in use from the start"),
+            "disabled" => self.more.set("state", "maintenance"),
             "non-stick" => self.dropped("it can be stuck to like the others"),
             "ssl" | "no-ssl" => self.dropped("servers are not spoken to over TLS"),
             "send-proxy" | "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
@@ -209,9 +210,9 @@ impl Server {
             "check-send-proxy" | "check-ssl" | "no-check-ssl" | "check-via-socks4" => {
                 self.dropped(&format!("`{}`", word.text));
             }
-            "tfo" | "no-tfo" | "no-backup" | "enabled" | "stick" | "no-send-proxy"
-            | "no-verifyhost" | "no-sslv3" | "no-tlsv10" | "no-tlsv11" | "no-tlsv12"
-            | "no-tlsv13" | "no-tls-tickets" | "ssl-reuse" | "no-ssl-reuse" | "allow-0rtt" => {}
+            "tfo" | "no-tfo" | "enabled" | "stick" | "no-send-proxy" | "no-verifyhost"
+            | "no-sslv3" | "no-tlsv10" | "no-tlsv11" | "no-tlsv12" | "no-tlsv13"
+            | "no-tls-tickets" | "ssl-reuse" | "no-ssl-reuse" | "allow-0rtt" => {}
             // Of what TLS says nothing is left once `ssl` is not carried over, and that says so.
             "verify" | "ca-file" | "crl-file" | "crt" | "sni" | "verifyhost" | "alpn" | "npn"
             | "ciphers" | "ciphersuites" | "curves" | "ssl-min-ver" | "ssl-max-ver"
@@ -229,24 +230,55 @@ impl Server {
             }
             "namespace" => {
                 let name = words.need("a namespace")?;
-                self.dropped(&format!(
-                    "connections are made from Weir's own namespace, not `{}`",
-                    name.text
-                ));
+                self.more.set("namespace", name.text.as_str());
             }
-            "slowstart" => {
-                time(words)?;
-                self.dropped("a server that comes back gets its full share at once");
+            "slowstart" => self.more.set("slow_start", time(words)?),
+            "observe" => {
+                let layer = words.need("a layer")?;
+                match layer.text.as_str() {
+                    layer @ ("layer4" | "layer7") => self.observe.set("layer", layer),
+                    other => {
+                        return Err(wrong(
+                            layer,
+                            format!("`{other}` is neither layer4 nor layer7"),
+                        ));
+                    }
+                }
             }
-            "observe" | "on-error" | "on-marked-down" | "on-marked-up" => {
-                let how = words.need("a value")?;
-                self.dropped(&format!(
-                    "`{} {}`: only checks take a server down",
-                    word.text, how.text
-                ));
+            "error-limit" => self.observe.set("errors", words.number(1, 1_000_000)?),
+            "on-error" => {
+                let how = words.need("what to do")?;
+                match how.text.as_str() {
+                    "fastinter" => self.observe.set("then", "fast-interval"),
+                    then @ ("fail-check" | "sudden-death" | "mark-down") => {
+                        self.observe.set("then", then)
+                    }
+                    other => {
+                        return Err(wrong(
+                            how,
+                            format!("`{other}` is nothing to do on an error"),
+                        ));
+                    }
+                }
             }
-            "error-limit" | "resolve-opts" | "resolve-net" | "resolve-prefer" | "pool-low-conn"
-            | "max-reuse" | "log-proto" | "log-bufsize" | "ws" | "tcp-ut" | "shard" => {
+            "on-marked-down" => {
+                let how = words.need("what to do")?;
+                match how.text.as_str() {
+                    "shutdown-sessions" => self.more.set("on_marked_down", "shutdown-sessions"),
+                    other => return Err(wrong(how, format!("`{other}` is nothing to do there"))),
+                }
+            }
+            "on-marked-up" => {
+                let how = words.need("what to do")?;
+                match how.text.as_str() {
+                    "shutdown-backup-sessions" => {
+                        self.more.set("on_marked_up", "shutdown-backup-sessions")
+                    }
+                    other => return Err(wrong(how, format!("`{other}` is nothing to do there"))),
+                }
+            }
+            "resolve-opts" | "resolve-net" | "resolve-prefer" | "pool-low-conn" | "max-reuse"
+            | "log-proto" | "log-bufsize" | "ws" | "tcp-ut" | "shard" => {
                 words.need("a value")?;
             }
             "pool-max-conn" | "pool-purge-delay" => {
@@ -257,32 +289,59 @@ impl Server {
                 )));
             }
             "resolvers" => {
-                words.need("a name")?;
-                self.note(Fate::nearly(
-                    "the name is resolved when the configuration is loaded, and not again",
-                ));
+                let name = words.need("a name")?;
+                self.more.set("resolver", name.text.as_str());
             }
-            "track" => {
-                words.need("a server")?;
-                self.dropped("its health is its own");
+            "track" => self
+                .more
+                .set("track", words.need("a server")?.text.as_str()),
+            "source" => {
+                let address = words.need("an address")?;
+                let text = address.text.trim_end_matches(":0");
+                if text.parse::<std::net::IpAddr>().is_ok()
+                    || text.parse::<std::net::SocketAddr>().is_ok()
+                {
+                    self.more.set("source", text);
+                } else {
+                    self.dropped(&format!("`source {}`", address.text));
+                }
             }
-            "source" | "usesrc" | "interface" | "mark" | "tos" | "socks4" | "redir" => {
+            "usesrc" | "interface" | "mark" | "tos" | "socks4" | "redir" => {
                 words.need("a value")?;
                 self.dropped(&format!("`{}`", word.text));
             }
-            "port" => {
-                words.number(1, 65_535)?;
-                self.dropped("checks go to the port that requests go to");
-            }
+            "port" => self.check_more.set("port", words.number(1, 65_535)?),
             "addr" => {
-                words.need("an address")?;
-                self.dropped("checks go to the address that requests go to");
+                let address = words.need("an address")?;
+                match address.text.parse::<std::net::IpAddr>() {
+                    Ok(address) => self.check_more.set("address", address.to_string()),
+                    Err(_) => self.dropped("checks go to an address, not to a name"),
+                }
             }
-            "agent-check" => self.dropped("no agent is asked"),
-            "agent-port" | "agent-addr" | "agent-inter" | "agent-send" => {
-                words.need("a value")?;
+            "agent-check" => {
+                self.agent.get_or_insert_default();
             }
-            "no-agent-check" => {}
+            "agent-port" => {
+                let port = words.number(1, 65_535)?;
+                self.agent.get_or_insert_default().set("port", port);
+            }
+            "agent-inter" => {
+                let interval = time(words)?;
+                self.agent.get_or_insert_default().set("interval", interval);
+            }
+            "agent-send" => {
+                let text = words.need("a text")?;
+                self.agent
+                    .get_or_insert_default()
+                    .set("send", text.text.as_str());
+            }
+            "agent-addr" => {
+                let address = words.need("an address")?;
+                self.agent
+                    .get_or_insert_default()
+                    .set("address", address.text.as_str());
+            }
+            "no-agent-check" => self.agent = None,
             "set-proxy-v2-tlv-fmt" | "proxy-v2-options" => {
                 words.need("a value")?;
             }
@@ -338,6 +397,24 @@ impl Server {
         }
         if let Some(cookie) = self.cookie.as_ref().filter(|cookie| **cookie != self.name) {
             table.set("persistence_key", cookie.as_str());
+        }
+        for (key, value) in self.more.iter() {
+            table.set(key, value.clone());
+        }
+        if self.observe.get("layer").is_some() {
+            match self.observe.len() {
+                1 => table.set(
+                    "observe",
+                    self.observe
+                        .get("layer")
+                        .cloned()
+                        .unwrap_or(Value::Bool(false)),
+                ),
+                _ => table.set("observe", self.observe.clone()),
+            }
+        }
+        if let Some(agent) = &self.agent {
+            table.set("agent", agent.clone());
         }
         table
     }

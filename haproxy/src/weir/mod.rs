@@ -16,6 +16,7 @@ pub struct Weir {
     /// `None` leaves the log as it is by default.
     pub logs: Option<Vec<Table>>,
     pub maps: Vec<Table>,
+    pub resolvers: Vec<Table>,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
 }

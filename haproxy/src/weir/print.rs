@@ -31,6 +31,9 @@ impl fmt::Display for Weir {
         for map in &self.maps {
             page.section("[[map]]", map)?;
         }
+        for resolver in &self.resolvers {
+            page.section("[[resolver]]", resolver)?;
+        }
         self.frontends
             .iter()
             .try_for_each(|frontend| page.frontend(frontend))?;
@@ -195,6 +198,7 @@ mod tests {
             timeouts: Table::of("client", "5s"),
             logs: Some(Vec::new()),
             maps: Vec::new(),
+            resolvers: Vec::new(),
             frontends: vec![Frontend {
                 comments: vec!["doors".to_owned()],
                 keys: Table::of("name", "web").with("bind", vec![Value::from("*:80")]),
