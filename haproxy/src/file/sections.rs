@@ -6,6 +6,9 @@ use crate::{
     text::{Line, Word},
 };
 
+/// More than any file has.
+const MOST_SECTIONS: usize = 5_000;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Global,
@@ -100,6 +103,11 @@ pub fn read(lines: &[Line], problems: &mut Problems) -> File {
             lost = false;
             let section = problems.note(header(*kind, line));
             match section {
+                Some(section) if file.sections.len() >= MOST_SECTIONS => {
+                    let message = format!("more than {MOST_SECTIONS} sections");
+                    problems.add(Problem::new(section.header.words[0].place, message));
+                    return file;
+                }
                 Some(section) => {
                     check_name(&file, &section, problems);
                     file.sections.push(section);

@@ -1,5 +1,7 @@
 //! A `backend`, or the servers' side of a `listen`.
 
+use std::collections::HashMap;
+
 use crate::{
     file::Kind,
     problem::Problem,
@@ -9,7 +11,9 @@ use crate::{
 };
 
 use super::{
-    Translator, balance, check, cookie,
+    Translator, balance, check,
+    condition::Names,
+    cookie,
     draft::{Draft, Mode, keyword},
     filters::Steps,
     rule::{Rule, RuleReader},
@@ -227,14 +231,12 @@ impl<'t> Translator<'t> {
                 ));
             }
         }
-        for (position, (server, line)) in servers.iter().enumerate() {
-            if let Some((_, first)) = servers[..position]
-                .iter()
-                .find(|(other, _)| other.name == server.name)
-            {
+        let mut names = HashMap::new();
+        for (server, line) in &servers {
+            if let Some(first) = names.insert(server.name.as_str(), line.number) {
                 let message = format!(
-                    "`{}` has been the name of a server since line {}",
-                    server.name, first.number
+                    "`{}` has been the name of a server since line {first}",
+                    server.name
                 );
                 self.problems.add(wrong(&line.words[1], message));
             }
@@ -259,7 +261,7 @@ impl<'t> Translator<'t> {
         let mut reader = RuleReader {
             translator: self,
             draft,
-            named: Vec::new(),
+            named: Names::default(),
         };
         let rules = draft.lines.iter().copied().filter(|line| {
             matches!(
@@ -350,12 +352,13 @@ fn lay_out(
     persists: bool,
     backend: &mut Backend,
 ) {
+    let timeout = timeouts::check(draft);
     let check_of = |server: &Server| -> Value {
         if !server.check {
             return Value::Bool(false);
         }
         let mut check = how.clone();
-        let pace = check::pace(draft, server.inter.clone(), server.fall, server.rise);
+        let pace = check::pace(timeout, server.inter.clone(), server.fall, server.rise);
         if check.is_empty() && pace.is_empty() && server.check_more.is_empty() {
             return Value::Bool(true);
         }
@@ -369,11 +372,12 @@ fn lay_out(
     };
     // What most servers have is the backend's.
     let all: Vec<Value> = servers.iter().map(|(server, _)| check_of(server)).collect();
-    let count = |wanted: &Value| all.iter().filter(|check| *check == wanted).count();
-    let common = all
-        .iter()
-        .max_by_key(|check| (count(check), **check != Value::Bool(false)))
-        .cloned();
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for check in &all {
+        *counts.entry(check.to_string()).or_default() += 1;
+    }
+    let count = |check: &&Value| (counts[&check.to_string()], **check != Value::Bool(false));
+    let common = all.iter().max_by_key(count).cloned();
     let common = common.unwrap_or(Value::Bool(false));
     if common != Value::Bool(false) {
         backend.keys.set("check", common.clone());
@@ -404,16 +408,7 @@ fn lay_out(
         if check != common {
             table.set("check", check);
         }
-        let first_of_line = !backend
-            .servers
-            .iter()
-            .any(|known: &Commented| known.comments == line.comments)
-            || line.comments.is_empty();
-        let comments = if first_of_line {
-            line.comments.clone()
-        } else {
-            Vec::new()
-        };
+        let comments = line.comments.clone();
         backend.servers.push(Commented { comments, table });
     }
 }

@@ -24,6 +24,7 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
     }
     let mut fate = Fate::Same;
     let mut more = Table::new();
+    let mut tls = Tls::default();
     while let Some(word) = words.next() {
         fate = fate.and(match word.text.as_str() {
             key @ ("interface" | "namespace" | "mode" | "user" | "group") => {
@@ -70,27 +71,69 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
                 more.set("protocols", protocols(value)?);
                 Fate::Same
             }
-            "ssl" => Fate::dropped("clients are not served over TLS"),
-            "no-alpn"
-            | "allow-0rtt"
-            | "strict-sni"
-            | "no-sslv3"
-            | "no-tlsv10"
-            | "no-tlsv11"
-            | "no-tlsv12"
-            | "no-tlsv13"
-            | "no-tls-tickets"
-            | "prefer-client-ciphers"
-            | "generate-certificates" => Fate::Same,
-            "crt" | "crt-list" | "ca-file" | "crl-file" | "verify" | "ciphers" | "ciphersuites"
-            | "curves" | "ecdhe" | "npn" | "ssl-min-ver" | "ssl-max-ver" | "crt-ignore-err"
-            | "ca-ignore-err" | "ca-sign-file" | "ca-verify-file" | "tls-ticket-keys"
-            | "ocsp-update" | "sigalgs" | "client-sigalgs" => {
-                words.need("a value")?;
+            "ssl" => {
+                tls.wanted = true;
                 Fate::Same
+            }
+            "no-alpn" | "no-sslv3" | "no-tlsv10" | "no-tlsv11" | "prefer-client-ciphers" => {
+                Fate::Same
+            }
+            "no-tls-tickets" => {
+                tls.table.set("resumption", false);
+                Fate::Same
+            }
+            "strict-sni" => {
+                tls.table.set("strict_sni", true);
+                Fate::Same
+            }
+            "no-tlsv12" | "no-tlsv13" => {
+                let (key, version) = match word.text.as_str() {
+                    "no-tlsv12" => ("min_version", "TLSv1.3"),
+                    _ => ("max_version", "TLSv1.2"),
+                };
+                tls.table.set(key, version);
+                Fate::Same
+            }
+            "allow-0rtt" | "generate-certificates" => {
+                Fate::dropped(format!("`{}` is not there", word.text))
+            }
+            "crt" => {
+                tls.certificates
+                    .push(words.need("a file")?.text.as_str().into());
+                Fate::Same
+            }
+            key @ ("ca-file" | "crl-file") => {
+                let key = if key == "ca-file" { "ca" } else { "crl" };
+                tls.table.set(key, words.need("a file")?.text.as_str());
+                Fate::Same
+            }
+            "verify" => {
+                let how = words.need("`none`, `optional` or `required`")?;
+                match how.text.as_str() {
+                    "none" => {}
+                    how @ ("optional" | "required") => tls.table.set("verify", how),
+                    other => return Err(wrong(how, format!("`{other}` is no way to verify"))),
+                }
+                Fate::Same
+            }
+            key @ ("ssl-min-ver" | "ssl-max-ver") => {
+                let version = words.need("a version")?;
+                self::version(key, version, &mut tls.table)?
+            }
+            "ciphers" | "ciphersuites" | "curves" | "ecdhe" | "sigalgs" | "client-sigalgs" => {
+                words.need("a value")?;
+                Fate::nearly(format!("`{}` are those that rustls has", word.text))
+            }
+            "crt-list" | "npn" | "crt-ignore-err" | "ca-ignore-err" | "ca-sign-file"
+            | "ca-verify-file" | "tls-ticket-keys" | "ocsp-update" => {
+                words.need("a value")?;
+                Fate::dropped(format!("`{}` is not there", word.text))
             }
             other => return Err(wrong(word, format!("unknown option `{other}` of `bind`"))),
         });
+    }
+    if tls.wanted {
+        more.set("tls", tls.finish(line)?);
     }
     if !more.is_empty() {
         for bind in &mut binds {
@@ -101,6 +144,54 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
         }
     }
     Ok((binds, fate))
+}
+
+/// What a line says about TLS.
+#[derive(Default)]
+struct Tls {
+    wanted: bool,
+    certificates: Vec<Value>,
+    table: Table,
+}
+
+impl Tls {
+    fn finish(mut self, line: &Line) -> Result<Table, Problem> {
+        let certificates = match self.certificates.len() {
+            0 => {
+                let problem = Problem::new(line.words[0].place, "`ssl` without a certificate");
+                return Err(problem.hint("add `crt FILE`"));
+            }
+            1 => self.certificates.remove(0),
+            _ => Value::List(self.certificates),
+        };
+        let mut table = Table::of("certificate", certificates);
+        self.table
+            .iter()
+            .for_each(|(key, value)| table.set(key, value.clone()));
+        Ok(table)
+    }
+}
+
+/// `ssl-min-ver` and `ssl-max-ver`.
+pub fn version(key: &str, word: &Word, table: &mut Table) -> Result<Fate, Problem> {
+    let key = if key == "ssl-min-ver" {
+        "min_version"
+    } else {
+        "max_version"
+    };
+    match word.text.as_str() {
+        version @ ("TLSv1.2" | "TLSv1.3") => {
+            table.set(key, version);
+            Ok(Fate::Same)
+        }
+        "SSLv3" | "TLSv1.0" | "TLSv1.1" if key == "min_version" => {
+            Ok(Fate::nearly("TLS begins with 1.2"))
+        }
+        other => Err(wrong(
+            word,
+            format!("`{other}` is no version of TLS that is there"),
+        )),
+    }
 }
 
 /// What clients may speak: `h2,http/1.1`.

@@ -3,13 +3,12 @@
 use crate::{
     problem::Problem,
     remark::Fate,
-    text::Line,
+    text::{Duration, Line},
     weir::{Table, Value},
 };
 
 use super::{
     draft::Draft,
-    timeouts,
     words::{Words, number, wrong},
 };
 
@@ -323,7 +322,7 @@ fn simple_pattern(pattern: &str) -> Option<Value> {
 
 /// The keys `interval`, `timeout`, `fall` and `rise` of a check.
 pub fn pace(
-    draft: &Draft<'_>,
+    timeout: Option<Duration>,
     inter: Option<String>,
     fall: Option<i64>,
     rise: Option<i64>,
@@ -332,7 +331,7 @@ pub fn pace(
     if let Some(inter) = inter.filter(|inter| inter != "2s") {
         pace.set("interval", inter);
     }
-    if let Some(timeout) = timeouts::check(draft) {
+    if let Some(timeout) = timeout {
         pace.set("timeout", timeout.to_string());
     }
     if let Some(fall) = fall.filter(|fall| *fall != 3) {

@@ -1,5 +1,7 @@
 //! Conditions: `if is_static !internal or { src 10.0.0.0/8 }` as a rule's `when`.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::{
     file::{Condition, Term, Test, What},
     nearest::nearest,
@@ -136,15 +138,7 @@ fn term_name(
         }
         What::Anonymous(test) => {
             let value = matchers.matcher(test, used)?;
-            let known = matchers.named.iter().find(|(_, known)| *known == value);
-            let name = match known {
-                Some((name, _)) => name.clone(),
-                None => {
-                    let name = free_name(test, draft, matchers.named);
-                    matchers.named.push((name.clone(), value.clone()));
-                    name
-                }
-            };
+            let name = matchers.named.name_of(test, &value, draft);
             (name, value)
         }
     };
@@ -251,8 +245,40 @@ pub fn matcher_name(acl: &str) -> String {
     }
 }
 
-/// A name for a test that has none, from what it looks at and its first pattern.
-fn free_name(test: &Test, draft: &Draft<'_>, known: &[(String, Value)]) -> String {
+/// Names for tests that have none. Equal tests get one name.
+#[derive(Debug, Default)]
+pub struct Names {
+    by_value: HashMap<String, String>,
+    taken: HashSet<String>,
+    /// The next number for each beginning.
+    next: HashMap<String, usize>,
+}
+
+impl Names {
+    /// A name from what the test looks at and its first pattern.
+    fn name_of(&mut self, test: &Test, value: &Value, draft: &Draft<'_>) -> String {
+        let text = value.to_string();
+        if let Some(known) = self.by_value.get(&text) {
+            return known.clone();
+        }
+        let base = base_name(test);
+        let number = self.next.entry(base.clone()).or_insert(1);
+        let name = loop {
+            let name = match *number {
+                1 => base.clone(),
+                number => format!("{base}_{number}"),
+            };
+            *number += 1;
+            if !draft.acls.contains_key(&name) && self.taken.insert(name.clone()) {
+                break name;
+            }
+        };
+        self.by_value.insert(text, name.clone());
+        name
+    }
+}
+
+fn base_name(test: &Test) -> String {
     let fetch = &test.sample.fetch;
     let fact = fetch.argument(0).unwrap_or(&fetch.name);
     let pattern = test.patterns.first().map_or("", String::as_str);
@@ -263,14 +289,5 @@ fn free_name(test: &Test, draft: &Draft<'_>, known: &[(String, Value)]) -> Strin
         .take(4)
         .collect();
     let base = matcher_name(&words.join("_").to_ascii_lowercase());
-    let base = if base == "_" { "test".to_owned() } else { base };
-    let taken =
-        |name: &str| draft.acls.contains_key(name) || known.iter().any(|(known, _)| known == name);
-    let mut name = base.clone();
-    let mut number = 2;
-    while taken(&name) {
-        name = format!("{base}_{number}");
-        number += 1;
-    }
-    name
+    if base == "_" { "test".to_owned() } else { base }
 }

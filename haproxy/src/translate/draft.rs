@@ -11,6 +11,9 @@ use crate::{
 
 use super::{Translator, words::Words};
 
+/// Directives of all proxies, those of the defaults counted for each.
+pub const MOST_EFFORT: usize = 1_000_000;
+
 /// A proxy with all directives that hold for it.
 #[derive(Debug)]
 pub struct Draft<'f> {
@@ -132,6 +135,14 @@ pub fn predefined(name: &Word) -> Option<Test> {
 impl<'t> Translator<'t> {
     pub(super) fn draft(&mut self, position: usize, section: &'t Section) -> Draft<'t> {
         let mut lines = self.defaults_of(position, section, 0);
+        self.effort += lines.len() + section.directives.len();
+        if self.effort > MOST_EFFORT {
+            lines.clear();
+            let message =
+                format!("all sections with their defaults have over {MOST_EFFORT} directives");
+            self.problems
+                .add(Problem::new(section.header.words[0].place, message));
+        }
         let inherited = lines.len();
         lines.extend(&section.directives);
         let mut draft = Draft {

@@ -69,6 +69,11 @@ pub fn fact(fetch: &Call, maps: &Maps, used: &mut Used) -> Result<String, Reason
             plain("method")
         }
         "src" => plain("client_address"),
+        "ssl_fc_sni" | "req.ssl_sni" | "req_ssl_sni" => plain("tls_sni"),
+        "ssl_fc_alpn" => plain("tls_alpn"),
+        "ssl_fc_cipher" => plain("tls_cipher"),
+        "ssl_fc_protocol" => plain("tls_version"),
+        "ssl_c_s_dn" if fetch.arguments.is_empty() => plain("tls_client_subject"),
         "src_port" => plain("client_port"),
         "dst" | "fc_dst" => plain("listener_address"),
         "dst_port" | "fc_dst_port" => plain("listener_port"),
@@ -201,9 +206,9 @@ const ABSENT: [(&str, &str); 22] = [
 const ABSENT_FAMILIES: [(&str, &str); 16] = [
     ("sc", "there are no counters to ask for"),
     ("src_", "there are no counters to ask for"),
-    ("ssl_", "rules are not given facts of TLS"),
-    ("req.ssl_", "rules are not given facts of TLS"),
-    ("req_ssl_", "rules are not given facts of TLS"),
+    ("ssl_", "rules are not given this fact of TLS"),
+    ("req.ssl_", "rules are not given this fact of TLS"),
+    ("req_ssl_", "rules are not given this fact of TLS"),
     ("rdp_", "Weir does not read RDP"),
     ("req.rdp_", "Weir does not read RDP"),
     ("req.", "Weir has no such fact"),

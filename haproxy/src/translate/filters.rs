@@ -80,6 +80,8 @@ impl<'l> Steps<'l> {
 struct Group {
     filter: Filter,
     maps: BTreeSet<String>,
+    /// Of its matchers.
+    names: BTreeSet<String>,
     writes: BTreeSet<String>,
     /// Whether a rule of it ends the others without deciding anything.
     stops: bool,
@@ -218,7 +220,7 @@ impl Group {
         self.writes.extend(rule.writes);
         self.maps.extend(rule.used.maps);
         for (name, value) in rule.when.matchers {
-            if !self.filter.matchers.iter().any(|(known, _)| *known == name) {
+            if self.names.insert(name.clone()) {
                 self.filter.matchers.push((name, value));
             }
         }

@@ -1,5 +1,7 @@
 //! A `frontend`, or the client's side of a `listen`.
 
+use std::collections::BTreeSet;
+
 use crate::{
     file::Kind,
     problem::Problem,
@@ -10,6 +12,7 @@ use crate::{
 
 use super::{
     Translator, bind,
+    condition::Names,
     draft::{Draft, Mode, keyword},
     filters::Steps,
     rule::{Refused, Rule, RuleReader, Wanted},
@@ -211,7 +214,7 @@ impl<'t> Translator<'t> {
         let mut reader = RuleReader {
             translator: self,
             draft,
-            named: Vec::new(),
+            named: Names::default(),
         };
         if let Some(line) = draft.option("originalto") {
             steps.rule(original_to(line), None);
@@ -301,23 +304,16 @@ impl<'t> Translator<'t> {
 
     /// ACLs are carried over by the rules that name them.
     pub(super) fn acl_fates(&mut self, draft: &Draft<'t>) {
-        let mut named = std::collections::BTreeSet::new();
-        for line in &draft.lines {
-            named.extend(
-                line.words
-                    .iter()
-                    .map(|word| word.text.trim_start_matches('!')),
-            );
-        }
+        // The definitions themselves hold their names, too.
+        let rules = draft.lines.iter().filter(|line| keyword(line)[0] != "acl");
+        let named: BTreeSet<&str> = rules
+            .flat_map(|line| &line.words)
+            .map(|word| word.text.trim_start_matches('!'))
+            .collect();
         for (name, acl) in &draft.acls {
             for (test, line) in acl.tests.iter().zip(&acl.lines) {
                 let checked = super::condition::check_fact(test).map(|()| {
-                    // The definition itself holds the name once.
-                    let uses = draft.lines.iter().filter(|line| keyword(line)[0] != "acl");
-                    let used = uses
-                        .flat_map(|line| &line.words)
-                        .any(|word| word.text.trim_start_matches('!') == name);
-                    match used {
+                    match named.contains(name.as_str()) {
                         true => Fate::Same,
                         false => Fate::nearly("no rule uses it, so it is left out"),
                     }

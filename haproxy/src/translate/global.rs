@@ -67,6 +67,7 @@ impl Translator<'_> {
             [keyword, ..] if LIKE_BEFORE.contains(&keyword) || keyword.starts_with("tune.") => {
                 Fate::nearly("how Weir uses memory, threads and sockets is not said in the file")
             }
+            ["ca-base" | "crt-base" | "key-base", ..] => Fate::dropped("write whole paths"),
             [keyword, ..] if OF_TLS.contains(&keyword) => {
                 Fate::nearly("TLS has rustls' own modern defaults")
             }

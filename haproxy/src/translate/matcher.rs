@@ -10,6 +10,7 @@ use crate::{
 
 use super::{
     auth,
+    condition::Names,
     draft::default_matching,
     facts::{Reason, Used},
     maps::{MapMatching, Maps},
@@ -23,7 +24,7 @@ pub struct Matchers<'m> {
     /// Files whose patterns became part of the configuration.
     pub read: &'m mut Vec<std::path::PathBuf>,
     /// The names given to tests that had none.
-    pub named: &'m mut Vec<(String, Value)>,
+    pub named: &'m mut Names,
 }
 
 /// Where a matcher looks, as it is written: `raw_path = { … }`, `header = { name = "x", … }`.

@@ -61,6 +61,8 @@ struct Translator<'t> {
     maps: Maps,
     read: BTreeSet<PathBuf>,
     weir: Weir,
+    /// Directives looked at so far.
+    effort: usize,
 }
 
 /// Translates a whole file. What HAProxy would refuse is noted; then the result is not used.
@@ -73,6 +75,7 @@ pub fn translate(file: &File, around: &dyn Surroundings, problems: &mut Problems
         maps: Maps::default(),
         read: BTreeSet::new(),
         weir: Weir::default(),
+        effort: 0,
     };
     translator.sections();
     Translated {
@@ -107,6 +110,9 @@ impl<'t> Translator<'t> {
             .filter(|(_, section)| section.kind.is_proxy())
             .map(|(position, section)| self.draft(position, section))
             .collect();
+        if self.problems.are_many() || self.effort > draft::MOST_EFFORT {
+            return;
+        }
         self.logs(&proxies);
         for draft in &proxies {
             if draft.is_frontend() {

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     Translator,
-    condition::{When, check_names, when},
+    condition::{Names, When, check_names, when},
     draft::Draft,
     facts::{Reason, Used},
     matcher::Matchers,
@@ -72,7 +72,7 @@ pub struct RuleReader<'r, 't> {
     pub translator: &'r mut Translator<'t>,
     pub draft: &'r Draft<'t>,
     /// The matchers that were given names so far.
-    pub named: Vec<(String, Value)>,
+    pub named: Names,
 }
 
 /// Fields that say how a message is framed; Weir's plugins may not touch them.

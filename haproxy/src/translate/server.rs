@@ -29,6 +29,9 @@ pub struct Server {
     pub more: Table,
     pub agent: Option<Table>,
     pub observe: Table,
+    pub tls: Option<Table>,
+    /// What is said of TLS before it is known whether there is any.
+    pub tls_more: Table,
     /// Keywords without equivalent, or with a difference.
     pub fate: Option<Fate>,
 }
@@ -203,7 +206,10 @@ impl Server {
             }
             "disabled" => self.more.set("state", "maintenance"),
             "non-stick" => self.dropped("it can be stuck to like the others"),
-            "ssl" | "no-ssl" => self.dropped("servers are not spoken to over TLS"),
+            "ssl" => {
+                self.tls.get_or_insert_default();
+            }
+            "no-ssl" => self.tls = None,
             "send-proxy" | "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
                 self.dropped("servers are not sent the PROXY protocol");
             }
@@ -213,11 +219,56 @@ impl Server {
             "tfo" | "no-tfo" | "enabled" | "stick" | "no-send-proxy" | "no-verifyhost"
             | "no-sslv3" | "no-tlsv10" | "no-tlsv11" | "no-tlsv12" | "no-tlsv13"
             | "no-tls-tickets" | "ssl-reuse" | "no-ssl-reuse" | "allow-0rtt" => {}
-            // Of what TLS says nothing is left once `ssl` is not carried over, and that says so.
-            "verify" | "ca-file" | "crl-file" | "crt" | "sni" | "verifyhost" | "alpn" | "npn"
-            | "ciphers" | "ciphersuites" | "curves" | "ssl-min-ver" | "ssl-max-ver"
-            | "check-sni" | "check-alpn" | "sigalgs" => {
+            "verify" => {
+                let how = words.need("`none` or `required`")?;
+                match how.text.as_str() {
+                    how @ ("none" | "required") => self.tls_more.set("verify", how),
+                    other => return Err(wrong(how, format!("`{other}` is no way to verify"))),
+                }
+            }
+            key @ ("ca-file" | "crl-file" | "crt") => {
+                let key = match key {
+                    "ca-file" => "ca",
+                    "crl-file" => "crl",
+                    _ => "certificate",
+                };
+                self.tls_more.set(key, words.need("a file")?.text.as_str());
+            }
+            "sni" | "verifyhost" => {
+                let name = words.need("a name")?;
+                let fixed = name
+                    .text
+                    .strip_prefix("str(")
+                    .and_then(|rest| rest.strip_suffix(')'));
+                match fixed.or((word.text == "verifyhost").then_some(name.text.as_str())) {
+                    Some(name) => self.tls_more.set("sni", name),
+                    None => self.note(Fate::nearly(format!(
+                        "the server is asked for the name in its address, not for `{}`",
+                        name.text
+                    ))),
+                }
+            }
+            "alpn" => {
+                let protocols = words.need("protocols")?;
+                if protocols.text.contains("h2") {
+                    self.note(Fate::nearly("servers are spoken to in HTTP/1"));
+                }
+            }
+            key @ ("ssl-min-ver" | "ssl-max-ver") => {
+                let version = words.need("a version")?;
+                let fate = super::bind::version(key, version, &mut self.tls_more)?;
+                self.note(fate);
+            }
+            "ciphers" | "ciphersuites" | "curves" | "sigalgs" => {
                 words.need("a value")?;
+                self.note(Fate::nearly(format!(
+                    "`{}` are those that rustls has",
+                    word.text
+                )));
+            }
+            "npn" | "check-sni" | "check-alpn" => {
+                words.need("a value")?;
+                self.dropped(&format!("`{}`", word.text));
             }
             "proto" | "check-proto" => {
                 let proto = words.need("a protocol")?;
@@ -411,6 +462,12 @@ impl Server {
                         .unwrap_or(Value::Bool(false)),
                 ),
                 _ => table.set("observe", self.observe.clone()),
+            }
+        }
+        if self.tls.is_some() {
+            match self.tls_more.is_empty() {
+                true => table.set("tls", true),
+                false => table.set("tls", self.tls_more.clone()),
             }
         }
         if let Some(agent) = &self.agent {

@@ -323,8 +323,8 @@ fn the_variables_can_have_other_names() {
         "user_var": "user.admins",
         "groups_var": "groups.admins",
     });
-    let mut plugin = weir_sdk::test::Loaded::<basic_auth::BasicAuth>::new(config).unwrap();
-    let request = weir_sdk::test::request().header("Authorization", "Basic YW5uOmE=");
+    let mut plugin = Loaded::<BasicAuth>::new(config).unwrap();
+    let request = request().header("Authorization", "Basic YW5uOmE=");
     let text = format!("{:?}", plugin.on_request(&request));
     assert!(
         text.contains("user.admins") && text.contains("groups.admins"),
