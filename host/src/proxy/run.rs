@@ -36,7 +36,7 @@ use super::{
     workers::{Command, Commands, Start, WorkerHandle},
 };
 use crate::{
-    config::{Address, Config, ConfigErrors, PluginSource},
+    config::{self, Address, Config, ConfigErrors, PluginSource},
     frontend::{Generation, LocalGeneration, ProcessState},
     net::{AcmeChallenges, Handover, HandoverError, SharedListener, tls_files},
     plugin::{
@@ -409,7 +409,11 @@ impl Proxy {
 
     /// Whether the signal that came leaves no time for exchanges to finish.
     fn ends_at_once(&self) -> bool {
-        self.source.ending() == Ending::AtOnce && self.stopping != Some("SIGUSR1")
+        let hurries = match self.stopping {
+            Some(Stop::Signal(signal)) => signal != "SIGUSR1",
+            Some(Stop::Succeeded) | None => false,
+        };
+        hurries && self.source.ending() == Ending::AtOnce
     }
 
     /// Builds a generation from the file as it is now and swaps it in. If that fails, nothing changes.
