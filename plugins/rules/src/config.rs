@@ -73,6 +73,22 @@ pub struct Matcher {
     pub client: Option<OneOrMany<String>>,
     /// The port that the client connected to.
     pub listener_port: Option<OneOrMany<u16>>,
+    /// The name that the client asked for in its TLS handshake, in lower case.
+    pub tls_sni: Option<Text>,
+    /// What both sides agreed to speak: `h2` or `http/1.1`.
+    pub tls_alpn: Option<Text>,
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub tls_version: Option<Text>,
+    /// The cipher suite, as OpenSSL calls it.
+    pub tls_cipher: Option<Text>,
+    /// `true` if the client has shown a certificate, `false` if not.
+    pub tls_client_verified: Option<Text>,
+    /// The subject of the client's certificate: `CN=ada,O=Example`.
+    pub tls_client_subject: Option<Text>,
+    /// Its alternative names: `DNS:a.example, URI:spiffe://b`.
+    pub tls_client_san: Option<Text>,
+    /// Its SHA-256 in lower-case hexadecimal digits.
+    pub tls_client_fingerprint: Option<Text>,
     /// A variable that an earlier filter has set.
     pub var: Option<NamedText>,
     /// What a granted map says about a fact of the request.

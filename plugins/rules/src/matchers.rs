@@ -232,6 +232,14 @@ impl<'c> Matchers<'c> {
             cookie,
             client,
             listener_port,
+            tls_sni,
+            tls_alpn,
+            tls_version,
+            tls_cipher,
+            tls_client_verified,
+            tls_client_subject,
+            tls_client_san,
+            tls_client_fingerprint,
             var,
             lookup,
             value,
@@ -252,6 +260,34 @@ impl<'c> Matchers<'c> {
             let source = self.source(Fact::Request(Input::Query), &place)?;
             self.patterns(source, &Patterns::of(text), &place)
         }));
+        for (text, input, key) in [
+            (tls_sni, Input::TlsSni, "tls_sni"),
+            (tls_alpn, Input::TlsAlpn, "tls_alpn"),
+            (tls_version, Input::TlsVersion, "tls_version"),
+            (tls_cipher, Input::TlsCipher, "tls_cipher"),
+            (
+                tls_client_verified,
+                Input::TlsClientVerified,
+                "tls_client_verified",
+            ),
+            (
+                tls_client_subject,
+                Input::TlsClientSubject,
+                "tls_client_subject",
+            ),
+            (tls_client_san, Input::TlsClientSan, "tls_client_san"),
+            (
+                tls_client_fingerprint,
+                Input::TlsClientFingerprint,
+                "tls_client_fingerprint",
+            ),
+        ] {
+            add(text.as_ref().map(|text| {
+                let place = place.key(key);
+                let source = self.source(Fact::Request(input), &place)?;
+                self.patterns(source, &Patterns::of(text), &place)
+            }));
+        }
         add(query_param
             .as_ref()
             .map(|text| self.named_text("query_param", text, place)));

@@ -96,6 +96,32 @@ fn fingerprint(der: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn a_rule_can_go_by_whose_certificate_it_is() {
+    let origin = Origin::start("a").await;
+    let authority = Authority::new();
+    let [ada, bob] = [authority.issue_client("ada"), authority.issue_client("bob")];
+    let rules = "[[frontend.filter]]\nplugin = \"rules\"\n[frontend.filter.config]\n\
+                 match.ada = { tls_client_subject = { prefix = \"CN=ada,\" }, tls_version = { exact = \"TLSv1.3\" } }\n\
+                 match.somebody = { tls_client_verified = { exact = \"true\" } }\n\
+                 rule = [{ when = \"not ada\", deny = 403 }, { when = \"not somebody\", deny = 401 }]\n";
+    let tls = r#"certificate = "site.pem", verify = "optional", ca = "ca.pem""#;
+    let weir = Weir::builder()
+        .file("site.pem", authority.issue(&["site.example"]).pem())
+        .file("ca.pem", authority.pem())
+        .start(&front(tls, rules, &origin))
+        .await;
+    for client in [
+        TlsClient::with_certificate(&authority, &ada),
+        TlsClient::with_certificate(&authority, &bob),
+        TlsClient::new(&authority),
+    ] {
+        let address = weir.address("web");
+        client.shake_hands(address, "site.example").await.unwrap();
+    }
+    assert_eq!(origin.requests().len(), 1, "only ada's request got through");
+}
+
+#[tokio::test]
 async fn a_certificate_that_is_required_has_to_be_shown_and_sound() {
     let origin = Origin::start("a").await;
     let authority = Authority::new();
