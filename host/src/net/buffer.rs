@@ -115,6 +115,11 @@ impl BufferPool {
         }
     }
 
+    /// What a small buffer holds.
+    pub fn small_size(&self) -> usize {
+        self.small_size
+    }
+
     pub fn small(&self) -> Buffer {
         self.small
             .borrow_mut()

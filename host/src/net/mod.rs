@@ -3,12 +3,16 @@
 
 pub mod account;
 mod buffer;
+pub mod client_hello;
 mod deadline;
 mod dial;
 mod handover;
 mod listen;
 mod namespace;
+mod peek;
+pub mod proxy_protocol;
 mod resolve;
+mod splice;
 mod stream;
 mod tls;
 
@@ -19,6 +23,7 @@ pub use handover::{Handover, HandoverError, Parcel, VARIABLE as HANDOVER_VARIABL
 pub use listen::{BindError, BoundAddress, Listener, ListenerId, SharedListener};
 pub use namespace::{Namespace, NamespaceError};
 pub use resolve::{Addresses, ResolveError, Resolver, resolve};
+pub use splice::{Pipe, PipePool};
 pub use stream::{PeerAddress, Stream};
 pub use tls::{
     Accepted, AcmeChallenges, CannotMake, Connected, HandshakeError, SessionKeeper, SystemRoots,

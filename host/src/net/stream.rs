@@ -1,7 +1,7 @@
 //! A connected socket, of whichever kind.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd},
     pin::Pin,
@@ -63,6 +63,15 @@ pub enum PeerAddress {
     Ip(SocketAddr),
     /// Unix sockets have no address worth showing.
     Unix,
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
 }
 
 /// A connection that bytes can be read from and written to.

@@ -1,0 +1,156 @@
+//! Looking at a connection's first bytes without taking them: whoever reads the connection later, a TLS
+//! handshake, a request or a session, finds it untouched.
+
+use std::{io, os::fd::AsFd};
+
+use rustix::net::{RecvFlags, recv};
+use tokio::{
+    io::{Interest, Ready},
+    net::{TcpStream, UnixStream},
+};
+
+use super::Stream;
+
+impl Stream {
+    /// Waits for first bytes until `is_enough` says so of what is there, `buffer` is full, or the other side
+    /// will send no more; answers how many bytes of `buffer` they fill. Dropping the future takes nothing. Of a
+    /// connection that TLS has begun on, the first bytes are gone.
+    pub async fn peek(
+        &self,
+        buffer: &mut [u8],
+        is_enough: impl FnMut(&[u8]) -> bool,
+    ) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => peek(stream, buffer, is_enough).await,
+            Self::Unix(stream) => peek(stream, buffer, is_enough).await,
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Takes `count` bytes that have been seen with [`peek`](Self::peek).
+    pub fn discard(&self, mut count: usize) -> io::Result<()> {
+        let mut away = [0; 512];
+        while count > 0 {
+            let part = &mut away[..count.min(512)];
+            let taken = match self {
+                Self::Tcp(stream) => recv(stream, part, RecvFlags::DONTWAIT)?.0,
+                Self::Unix(stream) => recv(stream, part, RecvFlags::DONTWAIT)?.0,
+                Self::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
+            };
+            if taken == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            count -= taken;
+        }
+        Ok(())
+    }
+}
+
+/// What both kinds of socket can do.
+trait Socket: AsFd {
+    async fn readiness(&self) -> io::Result<Ready>;
+    fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
+}
+
+impl Socket for TcpStream {
+    async fn readiness(&self) -> io::Result<Ready> {
+        self.ready(Interest::READABLE).await
+    }
+
+    fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        self.try_io(Interest::READABLE, read)
+    }
+}
+
+impl Socket for UnixStream {
+    async fn readiness(&self) -> io::Result<Ready> {
+        self.ready(Interest::READABLE).await
+    }
+
+    fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        self.try_io(Interest::READABLE, read)
+    }
+}
+
+async fn peek(
+    socket: &impl Socket,
+    buffer: &mut [u8],
+    mut is_enough: impl FnMut(&[u8]) -> bool,
+) -> io::Result<usize> {
+    loop {
+        let ready = socket.readiness().await?;
+        let looked = socket.try_read(|| {
+            let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+            let (seen, _) = recv(socket, &mut *buffer, flags)?;
+            let last = seen == 0 || seen == buffer.len() || ready.is_read_closed();
+            match last || is_enough(&buffer[..seen]) {
+                true => Ok(seen),
+                // Drops what is known of the socket's readiness, so that the next look waits for an event.
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            }
+        });
+        match looked {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            looked => return looked,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap());
+        let far = far.await.unwrap();
+        far.set_nodelay(true).unwrap();
+        let (near, _) = listener.accept().await.unwrap();
+        (Stream::Tcp(near), far)
+    }
+
+    #[tokio::test]
+    async fn bytes_are_waited_for_and_stay_where_they_are() {
+        let (near, mut far) = pair().await;
+        let mut buffer = [0; 16];
+        let sending = async {
+            for byte in *b"hello" {
+                tokio::task::yield_now().await;
+                far.write_all(&[byte]).await.unwrap();
+            }
+        };
+        let seen = near.peek(&mut buffer, |bytes| bytes.len() >= 5);
+        let (seen, ()) = tokio::join!(seen, sending);
+        assert_eq!(seen.unwrap(), 5);
+        near.discard(2).unwrap();
+        let Stream::Tcp(mut near) = near else {
+            panic!("it is a TCP connection");
+        };
+        let mut rest = [0; 3];
+        near.read_exact(&mut rest).await.unwrap();
+        assert_eq!(&rest, b"llo");
+    }
+
+    #[tokio::test]
+    async fn what_came_before_the_end_is_all_that_there_will_be() {
+        let (near, mut far) = pair().await;
+        far.write_all(b"hel").await.unwrap();
+        far.shutdown().await.unwrap();
+        let mut buffer = [0; 16];
+        let seen = near.peek(&mut buffer, |bytes| bytes.len() >= 5).await;
+        assert_eq!(seen.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_full_buffer_is_enough() {
+        let (near, mut far) = pair().await;
+        far.write_all(b"hello").await.unwrap();
+        let mut buffer = [0; 4];
+        assert_eq!(near.peek(&mut buffer, |_| false).await.unwrap(), 4);
+    }
+}

@@ -1,0 +1,177 @@
+//! Moving bytes from socket to socket within the system, through a pipe: they never come up into the process.
+
+use std::{
+    cell::RefCell,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    task::{Context, Poll, ready},
+};
+
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use tokio::io::Interest;
+
+use super::Stream;
+
+/// What a pipe is asked to hold. The system may grant less, which costs calls and nothing else.
+const SIZE: usize = 256 * 1024;
+/// Empty pipes that are kept for the next.
+const KEPT: usize = 16;
+
+/// A pipe that bytes wait in between two sockets.
+#[derive(Debug)]
+pub struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+    filled: usize,
+    size: usize,
+}
+
+impl Pipe {
+    fn new() -> io::Result<Self> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let size = fcntl_setpipe_size(&write, SIZE).unwrap_or(64 * 1024);
+        Ok(Self {
+            read,
+            write,
+            filled: 0,
+            size,
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// Moves what has arrived at `from` into the empty pipe; 0 is the end.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>, from: &Stream) -> Poll<io::Result<usize>> {
+        debug_assert!(self.is_empty(), "a full pipe looks like a silent socket");
+        loop {
+            ready!(from.poll_readable(cx))?;
+            let moved = from.try_splice(Interest::READABLE, |socket| {
+                let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+                Ok(splice(socket, None, &self.write, None, self.size, flags)?)
+            });
+            match moved {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(count) => {
+                    self.filled = count;
+                    return Poll::Ready(Ok(count));
+                }
+            }
+        }
+    }
+
+    /// Moves some of what is in the pipe to `to`; says how much.
+    pub fn poll_drain(&mut self, cx: &mut Context<'_>, to: &Stream) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(to.poll_writable(cx))?;
+            let moved = to.try_splice(Interest::WRITABLE, |socket| {
+                let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+                Ok(splice(&self.read, None, socket, None, self.filled, flags)?)
+            });
+            match moved {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(count) => {
+                    self.filled -= count;
+                    return Poll::Ready(Ok(count));
+                }
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Whether its bytes are the socket's own, so that the system can move them.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::Tcp(_) | Self::Unix(_))
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
+            Self::Tls(stream) => stream.socket().poll_writable(cx),
+        }
+    }
+
+    fn try_splice<R>(
+        &self,
+        interest: Interest,
+        work: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(interest, || work(stream.as_fd())),
+            Self::Unix(stream) => stream.try_io(interest, || work(stream.as_fd())),
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+/// A worker's spare pipes.
+#[derive(Debug, Default)]
+pub struct PipePool(RefCell<Vec<Pipe>>);
+
+impl PipePool {
+    /// Fails where the process has no descriptors left.
+    pub fn take(&self) -> io::Result<Pipe> {
+        let kept = self.0.borrow_mut().pop();
+        kept.map_or_else(Pipe::new, Ok)
+    }
+
+    /// Takes a pipe back. One that bytes are left in is closed.
+    pub fn give(&self, pipe: Pipe) {
+        let mut kept = self.0.borrow_mut();
+        if pipe.is_empty() && kept.len() < KEPT {
+            kept.push(pipe);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap());
+        let far = far.await.unwrap();
+        let (near, _) = listener.accept().await.unwrap();
+        (Stream::Tcp(near), far)
+    }
+
+    #[tokio::test]
+    async fn bytes_pass_from_socket_to_socket_and_the_end_is_seen() {
+        let (from, mut sender) = pair().await;
+        let (to, mut receiver) = pair().await;
+        let pool = PipePool::default();
+        let mut pipe = pool.take().unwrap();
+        sender.write_all(b"hello").await.unwrap();
+        assert_eq!(poll_fn(|cx| pipe.poll_fill(cx, &from)).await.unwrap(), 5);
+        assert_eq!(poll_fn(|cx| pipe.poll_drain(cx, &to)).await.unwrap(), 5);
+        let mut read = [0; 5];
+        receiver.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"hello");
+        drop(sender);
+        assert_eq!(poll_fn(|cx| pipe.poll_fill(cx, &from)).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_pipe_with_bytes_left_in_it_is_not_lent_again() {
+        let (from, mut sender) = pair().await;
+        let pool = PipePool::default();
+        let mut pipe = pool.take().unwrap();
+        sender.write_all(b"left").await.unwrap();
+        poll_fn(|cx| pipe.poll_fill(cx, &from)).await.unwrap();
+        pool.give(pipe);
+        assert!(pool.take().unwrap().is_empty());
+    }
+}
