@@ -30,6 +30,8 @@ pub enum Kind {
 #[derive(Clone, Copy)]
 enum Shape {
     Plain,
+    /// The requests are the origins' business alone.
+    Tcp,
     Chain,
     Auth,
     Rules(usize),
@@ -156,6 +158,20 @@ pub const CASES: &[Case] = &[
         Shape::Plain,
     ),
     case(
+        "tcp",
+        "TCP mode, requests inside connections that stay",
+        Kind::KeepAlive,
+        64,
+        Shape::Tcp,
+    ),
+    case(
+        "tcp-connections",
+        "TCP mode, a connection per request",
+        Kind::ConnectionPerRequest,
+        64,
+        Shape::Tcp,
+    ),
+    case(
         "idle",
         "5,000 idle connections",
         Kind::Idle,
@@ -210,6 +226,7 @@ impl Case {
             default: "b".into(),
         };
         match self.shape {
+            Shape::Tcp => model.mode = "tcp".into(),
             Shape::Plain | Shape::Download | Shape::Upload => {}
             Shape::Chain => chain(&mut model, ports),
             Shape::Auth => auth(&mut model, ports),
@@ -225,6 +242,7 @@ impl Case {
     pub fn paths(&self) -> Vec<String> {
         match self.shape {
             Shape::Plain
+            | Shape::Tcp
             | Shape::Auth
             | Shape::Servers(Balance::RoundRobin | Balance::LeastConn, _) => {
                 vec!["/index.html".into()]

@@ -8,9 +8,9 @@ use crate::model::{Backend, Balance, Model};
 pub fn text(model: &Model) -> String {
     let mut text = format!(
         "global\n  nbthread {}\n  maxconn 8000\n\
-         defaults\n  mode http\n  timeout client 120s\n  timeout server 120s\n  timeout connect 5s\n  \
+         defaults\n  mode {}\n  timeout client 120s\n  timeout server 120s\n  timeout connect 5s\n  \
          timeout http-keep-alive 120s\n  http-reuse always\n",
-        model.threads
+        model.threads, model.mode
     );
     userlist(&mut text, model);
     frontend(&mut text, model);

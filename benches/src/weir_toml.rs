@@ -12,7 +12,7 @@ const GROUPS_MAP: &str = "groups.map";
 /// Writes weir.toml and, beside it, the map file that it names, if any.
 pub fn write(model: &Model, file: &Path) -> Result<()> {
     ensure!(
-        model.mode == "http",
+        matches!(model.mode.as_str(), "http" | "tcp"),
         "mode `{}` is not one that Weir has",
         model.mode
     );
@@ -32,6 +32,7 @@ pub fn write(model: &Model, file: &Path) -> Result<()> {
 fn text(model: &Model) -> String {
     let mut frontend = table([
         ("name", "web".into()),
+        ("mode", model.mode.as_str().into()),
         ("bind", Value::Array(vec![bind(model).into()])),
         ("default_backend", model.default.as_str().into()),
     ]);
@@ -171,7 +172,11 @@ fn backend(model: &Model, backend: &Backend) -> Table {
             ("address", address.into()),
         ])
     });
-    let mut table = table([("name", backend.name.as_str().into()), ("balance", balance)]);
+    let mut table = table([
+        ("name", backend.name.as_str().into()),
+        ("mode", model.mode.as_str().into()),
+        ("balance", balance),
+    ]);
     if let Some(cookie) = &model.cookie {
         let config = self::table([("name", cookie.as_str().into()), ("indirect", true.into())]);
         let persistence = self::table([("plugin", "cookie".into()), ("config", config.into())]);

@@ -44,6 +44,10 @@ exported!(
     "package weir:sdk-lifecycle; world lifecycle { export weir:plugin/lifecycle@0.1.0; }"
 );
 exported!(
+    connection_filter,
+    "package weir:sdk-connection-filter; world connection-filter { export weir:plugin/connection-filter@0.1.0; }"
+);
+exported!(
     request_filter,
     "package weir:sdk-request-filter; world request-filter { export weir:plugin/request-filter@0.1.0; }",
     types

@@ -10,6 +10,7 @@ use crate::{
         balancer::exports::weir::plugin::balancer,
         balancer_ahead::exports::weir::plugin::balancer_ahead,
         balancer_feedback::exports::weir::plugin::balancer_feedback,
+        connection_filter::exports::weir::plugin::connection_filter,
         imports::weir::plugin::types::Edit, lifecycle::exports::weir::plugin::lifecycle,
         persistence::exports::weir::plugin::persistence,
         request_filter::exports::weir::plugin::request_filter,
@@ -18,8 +19,8 @@ use crate::{
     log,
     needs::Needs,
     plugin::{
-        AheadBalancer, Balancer, FeedbackBalancer, Persistence, Plugin, RequestFilter,
-        ResponseFilter,
+        AheadBalancer, Balancer, ConnectionFilter, FeedbackBalancer, Persistence, Plugin,
+        RequestFilter, ResponseFilter,
     },
     values::Values,
 };
@@ -27,8 +28,8 @@ use crate::{
 /// Makes a type the plugin that this crate builds: `weir_sdk::export!(Tiers: RequestFilter)`.
 ///
 /// Roles are joined with `+`: `RequestFilter + ResponseFilter`, `Balancer + FeedbackBalancer`. They are
-/// what the type implements of [`RequestFilter`], [`ResponseFilter`], [`Balancer`], [`AheadBalancer`],
-/// [`FeedbackBalancer`] and [`Persistence`]. Use it once per crate.
+/// what the type implements of [`ConnectionFilter`], [`RequestFilter`], [`ResponseFilter`], [`Balancer`],
+/// [`AheadBalancer`], [`FeedbackBalancer`] and [`Persistence`]. Use it once per crate.
 #[macro_export]
 macro_rules! export {
     ($plugin:ident: $role:ident $(+ $more:ident)*) => {
@@ -63,6 +64,9 @@ macro_rules! export {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_role {
+    (ConnectionFilter $plugin:ident) => {
+        $crate::__export_role!(connection_filter ConnectionFilter $plugin);
+    };
     (RequestFilter $plugin:ident) => {
         $crate::__export_role!(request_filter RequestFilter $plugin);
     };
@@ -84,7 +88,7 @@ macro_rules! __export_role {
     ($other:ident $plugin:ident) => {
         ::std::compile_error!(::std::concat!(
             "no role named `", ::std::stringify!($other),
-            "`; there are RequestFilter, ResponseFilter, Balancer, AheadBalancer, FeedbackBalancer, Persistence"
+            "`; there are ConnectionFilter, RequestFilter, ResponseFilter, Balancer, AheadBalancer, FeedbackBalancer, Persistence"
         ));
     };
     ($interface:ident $role:ident $plugin:ident) => {
@@ -138,6 +142,12 @@ impl<P: Exported> lifecycle::Guest for Component<P> {
             .map_err(|error| error.to_string())?;
         P::with_slot(|slot| *slot = Some(plugin));
         Ok(needs.into_contract())
+    }
+}
+
+impl<P: Exported + ConnectionFilter> connection_filter::Guest for Component<P> {
+    fn on_connection(values: Vec<Option<String>>) -> connection_filter::Decision {
+        P::with(|plugin| plugin.on_connection(&Values::new(&values))).into_contract()
     }
 }
 

@@ -41,11 +41,23 @@ hook!(
     OnAssigned = 4
 );
 
+hook!(
+    /// [`ConnectionFilter::on_connection`](crate::ConnectionFilter::on_connection)
+    OnConnection = 5
+);
+
 impl SeesResponse for OnResponse {}
 impl SeesResponse for OnAssigned {}
 
 /// What the contract calls the hooks, by position.
-pub(crate) const NAMES: [&str; 5] = ["on-request", "on-response", "pick", "lookup", "assigned"];
+pub(crate) const NAMES: [&str; 6] = [
+    "on-request",
+    "on-response",
+    "pick",
+    "lookup",
+    "assigned",
+    "on-connection",
+];
 
 pub(crate) mod sealed {
     pub trait Hook {

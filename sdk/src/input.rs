@@ -57,6 +57,11 @@ pub enum Input {
     FrontendName,
     BackendName,
     RequestId,
+    /// Up to so many (1 to 4096) of the first bytes of the connection, as Latin-1.
+    FirstBytes(u16),
+    /// What a trusted PROXY header said: `authority`, `alpn`, `unique-id`, `netns`, `tls-version`,
+    /// `tls-cipher`, `tls-client-cn` or `tls-verified`.
+    Proxy(String),
 }
 
 impl fmt::Display for Input {
@@ -90,6 +95,8 @@ impl fmt::Display for Input {
             Self::FrontendName => f.write_str("frontend-name"),
             Self::BackendName => f.write_str("backend-name"),
             Self::RequestId => f.write_str("request-id"),
+            Self::FirstBytes(count) => write!(f, "first-bytes({count})"),
+            Self::Proxy(name) => write!(f, "proxy({name})"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Write a decision of the Weir proxy in Rust.
 //!
 //! A plugin is a type that is made from a config, asks for the facts it needs, and implements one trait
-//! per role: [`RequestFilter`], [`ResponseFilter`], [`Balancer`] (with [`FeedbackBalancer`]) or
-//! [`Persistence`]. This one sends each client to the backend that its tier has:
+//! per role: [`ConnectionFilter`], [`RequestFilter`], [`ResponseFilter`], [`Balancer`] (with
+//! [`FeedbackBalancer`]) or [`Persistence`]. This one sends each client to the backend that its tier has:
 //!
 //! ```
 //! use schemars::JsonSchema;
@@ -53,6 +53,7 @@
 mod balancing;
 pub mod clock;
 mod config;
+mod connection;
 mod decision;
 mod edits;
 mod hook;
@@ -75,14 +76,17 @@ pub mod export;
 
 pub use balancing::{Outcome, Pick, Server};
 pub use config::{ConfigError, NoConfig};
+pub use connection::{ConnectionDecision, ConnectionVerdict, Refusal};
 pub use decision::{Decision, Reply, Verdict};
 pub use edits::{RequestEdits, ResponseEdits};
-pub use hook::{Hook, OnAssigned, OnLookup, OnPick, OnRequest, OnResponse, SeesResponse};
+pub use hook::{
+    Hook, OnAssigned, OnConnection, OnLookup, OnPick, OnRequest, OnResponse, SeesResponse,
+};
 pub use input::{Input, ResponseInput};
 pub use needs::{BackendRef, Handle, Needs};
 pub use plugin::{
-    AheadBalancer, Balancer, FeedbackBalancer, Found, Persistence, Plugin, RequestFilter,
-    ResponseFilter,
+    AheadBalancer, Balancer, ConnectionFilter, FeedbackBalancer, Found, Persistence, Plugin,
+    RequestFilter, ResponseFilter,
 };
 pub use schedule::Schedule;
 pub use values::Values;

@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData};
 
 use crate::{
     contract::lifecycle::exports::weir::plugin::lifecycle as contract,
-    hook::{Hook, NAMES, OnResponse, SeesResponse, sealed::Hook as _},
+    hook::{Hook, NAMES, OnConnection, OnRequest, OnResponse, SeesResponse, sealed::Hook as _},
     input::{Input, ResponseInput},
 };
 
@@ -17,7 +17,8 @@ pub struct Needs {
     inputs: [Vec<String>; NAMES.len()],
     backends: Vec<String>,
     features: Vec<&'static str>,
-    responses: bool,
+    /// Hooks that are named even without inputs.
+    named: [bool; NAMES.len()],
 }
 
 /// Where a value will be among the [`Values`](crate::Values) of hook `H`.
@@ -89,17 +90,30 @@ impl Needs {
     /// plugin that asked for such a fact, or is a [`ResponseFilter`](crate::ResponseFilter) alone, is asked
     /// anyway.
     pub fn responses(&mut self) {
-        self.responses = true;
+        self.named[OnResponse::POSITION] = true;
+    }
+
+    /// Filters that judge more than connections: be asked about every connection even if no fact about it
+    /// is needed. A plugin that asked for such a fact, or is a
+    /// [`ConnectionFilter`](crate::ConnectionFilter) alone, is asked anyway.
+    pub fn connections(&mut self) {
+        self.named[OnConnection::POSITION] = true;
+    }
+
+    /// Filters that judge connections too: be asked about every request even if no fact about it is needed.
+    /// Without this, a plugin that asked for facts about connections and none about requests hears of
+    /// connections only.
+    pub fn requests(&mut self) {
+        self.named[OnRequest::POSITION] = true;
     }
 
     pub(crate) fn into_contract(self) -> contract::Needs {
         let inputs = NAMES
             .into_iter()
             .zip(self.inputs)
-            .filter(|(hook, inputs)| {
-                !inputs.is_empty() || (self.responses && *hook == NAMES[OnResponse::POSITION])
-            })
-            .map(|(hook, inputs)| contract::HookInputs {
+            .zip(self.named)
+            .filter(|((_, inputs), named)| *named || !inputs.is_empty())
+            .map(|((hook, inputs), _)| contract::HookInputs {
                 hook: hook.to_owned(),
                 inputs,
             })

@@ -8,9 +8,10 @@ use serde::de::DeserializeOwned;
 use crate::{
     balancing::{Outcome, Pick, Server},
     config::ConfigError,
+    connection::ConnectionDecision,
     decision::Decision,
     edits::{RequestEdits, ResponseEdits},
-    hook::{OnAssigned, OnLookup, OnRequest, OnResponse},
+    hook::{OnAssigned, OnConnection, OnLookup, OnRequest, OnResponse},
     needs::Needs,
     values::Values,
 };
@@ -27,6 +28,11 @@ pub trait Plugin: Sized + 'static {
     /// Makes the plugin, and asks in `needs` for what its hooks will be called with. An error keeps the
     /// plugin from being loaded.
     fn configure(config: Self::Config, needs: &mut Needs) -> Result<Self, ConfigError>;
+}
+
+/// Judges a connection before anything is made of its bytes, in front of TCP and of HTTP.
+pub trait ConnectionFilter: Plugin {
+    fn on_connection(&mut self, values: &Values<'_, OnConnection>) -> ConnectionDecision;
 }
 
 /// Judges a request before a server is chosen.

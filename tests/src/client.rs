@@ -155,6 +155,16 @@ impl Client {
         bytes
     }
 
+    /// Waits until the connection breaks, and says how. Panics if it ends in an orderly way.
+    pub async fn read_error(&mut self) -> io::ErrorKind {
+        let mut bytes = Vec::new();
+        let read = within(
+            "the end of the connection",
+            self.stream.read_to_end(&mut bytes),
+        );
+        read.await.expect_err("a broken connection").kind()
+    }
+
     /// Waits until the proxy closes. Panics if it sends something instead.
     pub async fn expect_close(&mut self) {
         let rest = self.read_to_close().await;

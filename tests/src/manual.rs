@@ -90,6 +90,40 @@ impl ManualConnection {
             .expect("the proxy takes the bytes");
     }
 
+    /// Like [`ManualConnection::send`] for bytes that the proxy may refuse by closing.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref()).await
+    }
+
+    /// Reads one TLS record, header included.
+    pub async fn read_record(&mut self) -> Vec<u8> {
+        within("a TLS record at the server", async {
+            loop {
+                if let Some(header) = self.pending.get(..5) {
+                    let length = 5 + usize::from(u16::from_be_bytes([header[3], header[4]]));
+                    if self.pending.len() >= length {
+                        let rest = self.pending.split_off(length);
+                        return std::mem::replace(&mut self.pending, rest);
+                    }
+                }
+                assert!(self.read().await > 0, "closed in the middle of a record");
+            }
+        })
+        .await
+    }
+
+    /// Reads so many bytes.
+    pub async fn read_bytes(&mut self, count: usize) -> Vec<u8> {
+        within("bytes at the server", async {
+            while self.pending.len() < count {
+                assert!(self.read().await > 0, "closed too early");
+            }
+        })
+        .await;
+        let rest = self.pending.split_off(count);
+        std::mem::replace(&mut self.pending, rest)
+    }
+
     /// Says that nothing more will be sent.
     pub async fn finish_sending(&mut self) {
         within("closing one side", self.stream.shutdown())

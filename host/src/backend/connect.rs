@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 use super::{Server, ServerAddress};
 use crate::net::{HandshakeError, Stream};
@@ -24,26 +24,21 @@ pub enum ConnectError {
     Exhausted(#[source] io::Error),
 }
 
-/// Opens a connection to `server`, with TLS if it has any. `client_port` is used where the server has no port of
-/// its own. `limit` is for all of it.
+/// Opens a connection to `server`, says `first` on it, a few bytes that come before all else, and makes it secure
+/// if the server wants TLS. `client_port` is used where the server has no port of its own. `limit` is for all of it.
 ///
 /// Dropping the future closes the half-open connection.
 pub async fn connect(
     server: &Server,
     client_port: u16,
+    first: &[u8],
     limit: Duration,
 ) -> Result<Stream, ConnectError> {
-    let origin = &server.origin;
     let connecting = async {
-        let socket = match (&server.address, server.socket_address(client_port)) {
-            (ServerAddress::Unix(path), _) => origin.connect_unix(path).await.map(Stream::Unix),
-            (_, Some(address)) => origin.connect_tcp(address).await.map(Stream::Tcp),
-            (_, None) => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "its name has no address at the moment",
-            )),
-        };
-        let socket = socket.map_err(classify)?;
+        let mut socket = open(server, client_port).await.map_err(classify)?;
+        if !first.is_empty() {
+            socket.write_all(first).await.map_err(classify)?;
+        }
         match &server.tls {
             None => Ok(socket),
             // In a box, so that connecting in clear text does not pay for it.
@@ -56,6 +51,20 @@ pub async fn connect(
     match timeout(limit, connecting).await {
         Ok(connected) => connected,
         Err(_elapsed) => Err(ConnectError::TimedOut { limit }),
+    }
+}
+
+async fn open(server: &Server, client_port: u16) -> io::Result<Stream> {
+    let origin = &server.origin;
+    if let ServerAddress::Unix(path) = &server.address {
+        return origin.connect_unix(path).await.map(Stream::Unix);
+    }
+    match server.socket_address(client_port) {
+        Some(address) => origin.connect_tcp(address).await.map(Stream::Tcp),
+        None => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "its name has no address at the moment",
+        )),
     }
 }
 

@@ -166,7 +166,7 @@ impl StreamPool {
             }
         }
         let _connecting = Connecting::begin(&lane);
-        let stream = connect(server, client_port, limit).await?;
+        let stream = connect(server, client_port, &[], limit).await?;
         let held = server
             .holds_sessions
             .then(|| HeldConnection::new(&server.state, &stream));

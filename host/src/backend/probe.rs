@@ -17,8 +17,11 @@ use tokio::{
 
 use super::{Server, ServerAddress};
 use crate::{
-    config::{Check, CheckKind, HttpCheck, Step},
-    net::{HandshakeError, Stream},
+    config::{Check, CheckKind, HttpCheck, SendProxy, Step},
+    net::{
+        HandshakeError, Stream,
+        proxy_protocol::{Checked, write_v1, write_v2},
+    },
 };
 
 /// As much of an answer as is looked at.
@@ -88,6 +91,14 @@ pub async fn probe(server: &Server, check: &Check) -> Result<Passed, CheckFailur
         .await
         .map_err(|_| CheckFailure::ConnectTimeout)?
         .map_err(CheckFailure::Connect)?;
+    let mut socket = socket;
+    let introduced = server.send_proxy.filter(|_| check.send_proxy);
+    if let Some(send) = introduced {
+        timeout(left(), introduce(&mut socket, send))
+            .await
+            .map_err(|_| CheckFailure::ConnectTimeout)?
+            .map_err(CheckFailure::Connect)?;
+    }
     let tls = server.tls.as_deref().filter(|_| check.tls);
     let mut stream = match tls {
         None => socket,
@@ -104,14 +115,27 @@ pub async fn probe(server: &Server, check: &Check) -> Result<Passed, CheckFailur
             stream.say_goodbye();
             return Ok(Passed::Layer6);
         }
-        // The application need not hear of it: a reset instead of an orderly close.
-        stream.reset_on_close();
+        // The application need not hear of it: a reset instead of an orderly close. Who has been told of us is told
+        // that we leave.
+        if introduced.is_none() {
+            stream.reset_on_close();
+        }
         return Ok(Passed::Layer4);
     }
     let talking = talk(Box::new(stream), &check.kind, host_of(&server.address));
     timeout(left(), talking)
         .await
         .map_err(|_| CheckFailure::ResponseTimeout)?
+}
+
+/// Says in a PROXY header that it is the proxy itself who comes.
+async fn introduce(socket: &mut Stream, send: SendProxy) -> io::Result<()> {
+    let mut header = Vec::new();
+    match send {
+        SendProxy::V1 => write_v1(&mut header, None),
+        SendProxy::V2(_) => write_v2(&mut header, None, Checked::No),
+    }
+    socket.write_all(&header).await
 }
 
 async fn connect(server: &Server, check: &Check) -> io::Result<Stream> {

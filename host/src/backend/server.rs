@@ -22,7 +22,7 @@ use super::{
     traffic::Traffic,
 };
 use crate::{
-    config::{Backups, Observe, ServerHttp2, ServerProtocol},
+    config::{Backups, Observe, SendProxy, ServerHttp2, ServerProtocol},
     model::{BackendName, ServerName},
     net::{Origin, Stream, TlsConnector},
 };
@@ -71,6 +71,8 @@ pub struct Server {
     pub persistence_key: String,
     pub protocol: ServerProtocol,
     pub http2: Arc<ServerHttp2>,
+    /// The PROXY header that comes first on connections to it.
+    pub send_proxy: Option<SendProxy>,
     /// Where connections to it begin.
     pub origin: Arc<Origin>,
     /// How it is made sure of; `None`: in clear text.
@@ -557,6 +559,7 @@ mod tests {
             protocol: ServerProtocol::Http1,
             http2: Arc::default(),
             persistence_key: "s".to_owned(),
+            send_proxy: None,
             origin: Arc::new(Origin::default()),
             tls: None,
             state: ServerState::new(Arc::clone(&backend)),

@@ -19,6 +19,7 @@ use super::{
     process::server_timeouts,
     reach::{Reach, Resolvers, Slot, read_reach, read_slots},
     read::Fields,
+    tcp::{read_mode, refuse_http_keys},
     tls::read_server_tls,
     value::{Node, shorten},
 };
@@ -43,6 +44,12 @@ fn read_backend(
     names: &mut Unique,
 ) -> Option<Backend> {
     let name = read_name(&mut fields, "backend", names);
+    let mode = read_mode(&mut fields);
+    refuse_http_keys(
+        &fields,
+        mode,
+        &["pool", "error_pages", "protocol", "http2", "filter"],
+    );
     let balancer = match fields.get("balance") {
         Some(node) => read_balancer(&node, around),
         None => {
@@ -101,10 +108,10 @@ fn read_backend(
         ("bind", FRONTEND),
         ("forwarded_for", FRONTEND),
         ("limits", FRONTEND),
-        ("mode", "backends speak HTTP; leave it out"),
     ]);
     Some(Backend {
         name: BackendName::new(&name?),
+        mode,
         filters: filters.into_iter().flatten().collect(),
         balancer: balancer?,
         persistence: persistence.flatten(),
@@ -269,6 +276,16 @@ fn read_server(
     }
     if let Some(address) = &address {
         check_conduct(&fields, &conduct, check.is_some(), address);
+    }
+    if protocol == ServerProtocol::Http2 && reach.send_proxy.is_some() {
+        fields.reader.error_with_hint(
+            fields.span(),
+            format!(
+                "{}`send_proxy` names one client, and a connection of HTTP/2 is shared by many",
+                fields.context()
+            ),
+            "use `forwarded_for` of the frontend, or leave `protocol` out",
+        );
     }
     let tls = match fields.get("tls") {
         Some(node) => read_server_tls(&node, usual.tls, usual.around),

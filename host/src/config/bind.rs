@@ -12,6 +12,7 @@ use super::{
     http2::read_protocols,
     plugin_use::Surroundings,
     read::{Fields, Reader},
+    tcp::read_accept_proxy,
     tls::read_listener_tls,
     value::{Node, shorten},
 };
@@ -80,6 +81,7 @@ fn read_entry(entry: &Node<'_>, around: &Surroundings<'_>) -> Vec<Bind> {
             .into_iter()
             .map(|address| Bind {
                 address,
+                accept_proxy: None,
                 socket: SocketOptions::default(),
                 protocols: None,
                 tls: None,
@@ -98,6 +100,7 @@ fn read_entry(entry: &Node<'_>, around: &Surroundings<'_>) -> Vec<Bind> {
         .and_then(|node| read_protocols(&node));
     let addresses: Vec<_> = addresses.into_iter().flatten().collect();
     refuse_what_does_not_fit(&fields, &addresses, &socket);
+    let accept_proxy = read_accept_proxy(&mut fields, &addresses);
     let tls = fields.get("tls");
     let tls = tls.map(|node| read_listener_tls(&node, around).map(Arc::new));
     fields.finish(&[
@@ -114,6 +117,7 @@ fn read_entry(entry: &Node<'_>, around: &Surroundings<'_>) -> Vec<Bind> {
         .into_iter()
         .map(|address| Bind {
             address,
+            accept_proxy: accept_proxy.clone(),
             socket: socket.clone(),
             protocols,
             tls: tls.clone(),

@@ -12,6 +12,7 @@ use super::{
 /// As HAProxy's `check` without more.
 fn plain() -> Check {
     Check {
+        send_proxy: true,
         kind: CheckKind::Tcp,
         endpoint: Endpoint::default(),
         interval: Duration::from_secs(2),
@@ -79,7 +80,9 @@ pub(super) fn read_check(
     let starts_up = fields
         .get("initial")
         .and_then(|node| node.choice(&[("up", true), ("down", false)]));
+    let send_proxy = fields.get("send_proxy").and_then(|node| node.boolean());
     let check = Check {
+        send_proxy: send_proxy.unwrap_or(base.send_proxy),
         kind,
         endpoint,
         fast_interval,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    ForwardedFor, Frontend,
+    Backend, ForwardedFor, Frontend,
     address::{self, AddressError},
     bind::{Listeners, read_bind},
     error_page::{is_framing, is_token, read_error_pages},
@@ -12,15 +12,26 @@ use super::{
     plugin_use::{Surroundings, hint_among, read_filter},
     process::{client_timeouts, read_limits},
     read::Fields,
+    tcp::{Mode, check_mode, read_mode, read_trusted_proxies, refuse_http_keys},
     value::{Node, shorten},
 };
 use crate::model::{BackendName, FrontendName};
 
-/// Reads all frontends. At least one is needed.
+/// What a frontend says about requests.
+const HTTP_KEYS: &[&str] = &[
+    "forwarded_for",
+    "trusted_proxies",
+    "request_id_header",
+    "limits",
+    "error_pages",
+];
+
+/// Reads all frontends. At least one is needed. `read` are the backends that are sound.
 pub(super) fn read_frontends(
     top: &mut Fields<'_>,
     around: &Surroundings<'_>,
     backends: &[(&str, Range<usize>)],
+    read: &[Backend],
 ) -> Vec<Frontend> {
     let mut names = Unique::new("frontend");
     let mut listeners = Listeners::default();
@@ -35,7 +46,9 @@ pub(super) fn read_frontends(
     }
     tables
         .into_iter()
-        .filter_map(|fields| read_frontend(fields, around, backends, &mut names, &mut listeners))
+        .filter_map(|fields| {
+            read_frontend(fields, around, backends, read, &mut names, &mut listeners)
+        })
         .collect()
 }
 
@@ -43,10 +56,13 @@ fn read_frontend(
     mut fields: Fields<'_>,
     around: &Surroundings<'_>,
     backends: &[(&str, Range<usize>)],
+    read: &[Backend],
     names: &mut Unique,
     listeners: &mut Listeners,
 ) -> Option<Frontend> {
     let name = read_name(&mut fields, "frontend", names);
+    let mode = read_mode(&mut fields);
+    refuse_http_keys(&fields, mode, HTTP_KEYS);
     let bind = read_bind(
         &mut fields,
         name.as_deref().unwrap_or("?"),
@@ -55,7 +71,13 @@ fn read_frontend(
     );
     let default_backend = fields.get("default_backend");
     let has_default = default_backend.is_some();
-    let default_backend = default_backend.and_then(|node| read_backend_name(&node, backends));
+    let default_backend = default_backend.and_then(|node| {
+        let name = read_backend_name(&node, backends)?;
+        if let Some(backend) = read.iter().find(|backend| backend.name == name) {
+            check_mode(&node, name.as_str(), mode, backend.mode);
+        }
+        Some(name)
+    });
     let max_connections = fields
         .get("max_connections")
         .and_then(|node| node.index(1..=10_000_000));
@@ -71,8 +93,12 @@ fn read_frontend(
         fields.reader.warning(
             fields.span(),
             format!(
-                "{}every request will be answered with 503",
-                fields.context()
+                "{}every {}",
+                fields.context(),
+                match mode {
+                    Mode::Http => "request will be answered with 503",
+                    Mode::Tcp => "connection will be closed",
+                }
             ),
             "add `default_backend`, or a filter that chooses a backend",
         );
@@ -80,6 +106,9 @@ fn read_frontend(
     let forwarded_for = fields
         .get("forwarded_for")
         .and_then(|node| read_forwarded_for(&node));
+    let trusted_proxies = fields
+        .get("trusted_proxies")
+        .and_then(|node| read_trusted_proxies(&node));
     let log_empty_connections = fields
         .get("log_empty_connections")
         .and_then(|node| node.boolean());
@@ -95,6 +124,7 @@ fn read_frontend(
                 ("server", BACKEND),
                 ("queue", BACKEND),
                 ("tunnel", BACKEND),
+                ("server_fin", BACKEND),
             ]);
             read
         }
@@ -115,16 +145,17 @@ fn read_frontend(
             "conditions and routes are a filter's: `plugin = \"rules\"`",
         ),
         ("use_backend", "routes are a filter's: `plugin = \"rules\"`"),
-        ("mode", "frontends speak HTTP; leave it out"),
     ]);
     Some(Frontend {
         name: FrontendName::new(&name?),
+        mode,
         bind,
         default_backend,
         max_connections,
         max_connections_per_client: per_client,
         filters: filters.into_iter().flatten().collect(),
         forwarded_for,
+        trusted_proxies,
         log_empty_connections: log_empty_connections.unwrap_or(true),
         request_id_header,
         timeouts,
@@ -182,7 +213,7 @@ fn read_forwarded_for(node: &Node<'_>) -> Option<ForwardedFor> {
     })
 }
 
-fn read_header_name(node: &Node<'_>, example: &str) -> Option<String> {
+pub(super) fn read_header_name(node: &Node<'_>, example: &str) -> Option<String> {
     let text = node.plain_text(example)?;
     let problem = if !is_token(text) {
         Some("is no header name")

@@ -142,7 +142,7 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         .collect();
     check_tracks(&top, &servers);
     let backend_names = top.texts_of("backend", "name");
-    let frontends = read_frontends(&mut top, &surroundings, &backend_names);
+    let frontends = read_frontends(&mut top, &surroundings, &backend_names, &backends);
     warn_of_unused_backends(reader, &frontends, &backend_names);
     top.finish(&[
         (

@@ -29,6 +29,7 @@ mod read;
 pub mod scenario;
 mod sharing;
 mod suggest;
+mod tcp;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -58,6 +59,7 @@ pub use reach::{Reach, Resolver, Slot, Source};
 pub use sharing::{
     BadReference, KeyFile, MovedTags, OciReference, OciSource, RegistryAccess, SignedBy,
 };
+pub use tcp::{AcceptProxy, ForwardedBy, Mode, ProxyAdditions, SendProxy, TrustedProxies};
 pub use tls::{
     Alpn, CertificateFiles, Cipher, ClientCertificates, ListenerTls, NamedFile, ServerCertificates,
     ServerTls, Spot, TlsVersion, TlsVersions, Trust, UnknownName,
@@ -162,6 +164,7 @@ pub enum MapMatch {
 #[derive(Debug, Clone)]
 pub struct Frontend {
     pub name: FrontendName,
+    pub mode: Mode,
     pub bind: Vec<Bind>,
     pub default_backend: Option<BackendName>,
     pub max_connections: Option<usize>,
@@ -169,6 +172,8 @@ pub struct Frontend {
     pub max_connections_per_client: Option<u32>,
     pub filters: Vec<PluginUse>,
     pub forwarded_for: Option<ForwardedFor>,
+    /// Whose word about a request's client is taken.
+    pub trusted_proxies: Option<TrustedProxies>,
     /// Whether a connection that brought no byte gets a log line.
     pub log_empty_connections: bool,
     /// The field in which servers are told the request's id, if at all.
@@ -183,6 +188,7 @@ pub struct Frontend {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
     pub address: Address,
+    pub accept_proxy: Option<AcceptProxy>,
     pub socket: SocketOptions,
     /// `None`: clear text.
     pub tls: Option<Arc<ListenerTls>>,
@@ -243,6 +249,10 @@ pub struct ClientTimeouts {
     pub http_request: Duration,
     /// Between an answer and the next request.
     pub http_keep_alive: Duration,
+    /// For the first bytes that connection filters have asked for.
+    pub inspect: Duration,
+    /// Silence of a TCP client whose server has finished; `None`: as long as of any.
+    pub client_fin: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -327,6 +337,7 @@ pub enum OnFailure {
 #[derive(Debug, Clone)]
 pub struct Backend {
     pub name: BackendName,
+    pub mode: Mode,
     /// Asked once the backend is chosen.
     pub filters: Vec<PluginUse>,
     pub balancer: PluginUse,
@@ -370,8 +381,10 @@ pub struct ServerTimeouts {
     pub server: Duration,
     /// Waiting for a free place on a server.
     pub queue: Duration,
-    /// Silence in both directions after an upgrade.
+    /// Silence in both directions of a TCP session, or after an upgrade.
     pub tunnel: Duration,
+    /// Silence of a TCP server whose client has finished; `None`: as long as of any.
+    pub server_fin: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
@@ -396,6 +409,8 @@ pub struct Server {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
+    /// Whether the PROXY header that the server wants comes first.
+    pub send_proxy: bool,
     pub kind: CheckKind,
     pub endpoint: Endpoint,
     pub interval: Duration,

@@ -38,6 +38,7 @@ pub(super) struct ServerDefaults {
     server: Duration,
     queue: Option<Duration>,
     tunnel: Duration,
+    server_fin: Option<Duration>,
 }
 
 pub(super) struct PluginDefaults {
@@ -120,12 +121,15 @@ pub(super) fn read_defaults(top: &mut Fields<'_>) -> Defaults {
         client: Duration::from_secs(50),
         http_request: Duration::from_secs(10),
         http_keep_alive: Duration::from_secs(30),
+        inspect: Duration::from_secs(5),
+        client_fin: None,
     };
     let mut server = ServerDefaults {
         connect: Duration::from_secs(5),
         server: Duration::from_secs(50),
         queue: None,
         tunnel: Duration::from_secs(3_600),
+        server_fin: None,
     };
     if let Some(mut fields) = top.table("timeouts", "[timeouts]") {
         client = client_timeouts(&mut fields, &client);
@@ -191,6 +195,11 @@ pub(super) fn client_timeouts(fields: &mut Fields<'_>, base: &ClientTimeouts) ->
         client: duration_or(fields, "client", base.client),
         http_request: duration_or(fields, "http_request", base.http_request),
         http_keep_alive: duration_or(fields, "http_keep_alive", base.http_keep_alive),
+        inspect: duration_or(fields, "inspect", base.inspect),
+        client_fin: fields
+            .get("client_fin")
+            .and_then(|node| node.duration())
+            .or(base.client_fin),
     }
 }
 
@@ -203,6 +212,10 @@ fn server_defaults(fields: &mut Fields<'_>, base: &ServerDefaults) -> ServerDefa
             .and_then(|node| node.duration())
             .or(base.queue),
         tunnel: duration_or(fields, "tunnel", base.tunnel),
+        server_fin: fields
+            .get("server_fin")
+            .and_then(|node| node.duration())
+            .or(base.server_fin),
     }
 }
 
@@ -216,6 +229,8 @@ pub(super) fn server_timeouts(fields: Option<Fields<'_>>, base: &ServerDefaults)
                 ("client", FRONTEND),
                 ("http_request", FRONTEND),
                 ("http_keep_alive", FRONTEND),
+                ("inspect", FRONTEND),
+                ("client_fin", FRONTEND),
                 ("check", "the time limit of checks is `timeout` in `check`"),
             ]);
             read
@@ -227,6 +242,7 @@ pub(super) fn server_timeouts(fields: Option<Fields<'_>>, base: &ServerDefaults)
         server: read.server,
         queue: read.queue.unwrap_or(read.connect),
         tunnel: read.tunnel,
+        server_fin: read.server_fin,
     }
 }
 

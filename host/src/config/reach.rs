@@ -13,6 +13,7 @@ use super::{
     name::{Unique, read_name},
     plugin_use::hint_among,
     read::Fields,
+    tcp::{SendProxy, read_send_proxy},
     value::{Node, shorten},
 };
 
@@ -30,6 +31,8 @@ pub struct Reach {
     pub source: Option<Source>,
     /// Who is asked for the address of its name, and how often.
     pub resolver: Arc<Resolver>,
+    /// The PROXY header that comes first on connections to it.
+    pub send_proxy: Option<SendProxy>,
     /// Which of the addresses of its name it gets.
     pub slot: Slot,
 }
@@ -172,7 +175,9 @@ pub(super) fn read_reach(fields: &mut Fields<'_>, base: &Reach, resolvers: &Reso
     let resolver = fields
         .get("resolver")
         .and_then(|node| read_resolver_name(&node, resolvers));
+    let send_proxy = fields.get("send_proxy").map(|node| read_send_proxy(&node));
     Reach {
+        send_proxy: send_proxy.unwrap_or(base.send_proxy),
         namespace: namespace.unwrap_or_else(|| base.namespace.clone()),
         source: source.unwrap_or(base.source),
         resolver: resolver.unwrap_or_else(|| Arc::clone(&base.resolver)),

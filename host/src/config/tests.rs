@@ -59,7 +59,7 @@ fn the_manuals_example_is_sound_and_means_what_it_says() {
     assert_eq!(config.logs.len(), 2);
 
     let web = &config.frontends[0];
-    assert_eq!(web.bind.len(), 5, "a range is an address for each port");
+    assert_eq!(web.bind.len(), 6, "a range is an address for each port");
     assert_eq!(web.timeouts.client, Duration::from_secs(20));
     assert_eq!(web.timeouts.http_request, Duration::from_secs(10));
     assert_eq!(web.limits.body, Some(10 << 20));

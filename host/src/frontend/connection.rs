@@ -7,19 +7,20 @@ use tokio::time::Instant;
 use super::{
     answer,
     client::{Awaited, Client, HeadError},
+    door,
     error::ExchangeError,
     exchange::{Exchange, Next},
     facts::Ends,
     gate::Admission,
     generation::LocalGeneration,
     h2,
-    record::Record,
-    secure,
+    record::{Caller, Record},
+    secure, session,
     sources::FromSource,
     worker::{OpenConnection, Worker},
 };
 use crate::{
-    config::Alpn,
+    config::{Alpn, Mode},
     http::bad::BadRequest,
     net::{ListenerId, PeerAddress, Stream},
 };
@@ -47,7 +48,14 @@ pub async fn serve(worker: Rc<Worker>, arrival: Arrival, admissions: [Admission;
         source: _source,
     } = arrival;
     let mut ends = Ends::new(peer, stream.local_address());
-    let stream = match secure::acceptor(&worker, listener) {
+    let accepted = Instant::now();
+    if door::enter(&worker, &stream, &mut ends, listener)
+        .await
+        .is_none()
+    {
+        return;
+    }
+    let mut stream = match secure::acceptor(&worker, listener) {
         None => stream,
         Some(acceptor) => {
             let worker = Rc::clone(&worker);
@@ -59,6 +67,17 @@ pub async fn serve(worker: Rc<Worker>, arrival: Arrival, admissions: [Admission;
             }
         }
     };
+    let generation = worker.current();
+    let Some(frontend) = generation.frontend_of(listener) else {
+        return;
+    };
+    if generation.shared.frontends[frontend].mode == Mode::Tcp {
+        // In a box, so that HTTP does not pay for it.
+        let session = session::serve(&worker, generation, frontend, &mut stream, &ends, accepted);
+        Box::pin(session).await;
+        return stream.say_goodbye();
+    }
+    drop(generation);
     let mut client = Client::new(Rc::clone(&worker), stream, ends, listener);
     match converse(&worker, &mut client).await {
         Over::Http1(Next::KeepAlive | Next::Close) => client.stream.say_goodbye(),
@@ -262,5 +281,15 @@ fn write_record(
     record: Record,
 ) {
     let id = worker.next_request_id();
-    record.write(worker, &generation.shared, frontend, None, &client.ends, id);
+    record.write(
+        worker,
+        &generation.shared,
+        frontend,
+        None,
+        Caller {
+            ends: &client.ends,
+            forwarded: None,
+        },
+        id,
+    );
 }

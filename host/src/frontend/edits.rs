@@ -92,6 +92,16 @@ pub fn apply_request(
     Ok(())
 }
 
+/// Makes the changes that persistence asks for where there is no request: variables alone.
+pub fn apply_session(vars: &mut Vars, edits: &[Edit]) -> Result<(), BadEdit> {
+    edits.iter().try_for_each(|edit| match edit {
+        Edit::SetVar(var) => set_var(vars, var),
+        _ => Err(BadEdit::Misplaced {
+            edit: "a change to a request or response",
+        }),
+    })
+}
+
 /// Makes changes to a response. They have passed [`check_response`]; what still cannot be done to this
 /// very response, such as a status that would need another body, is left out.
 pub fn apply_response(head: &mut ResponseHead, vars: &mut Vars, edits: &[Edit]) {
@@ -137,7 +147,8 @@ fn apply_one(head: &mut ResponseHead, vars: &mut Vars, edit: &Edit) -> Result<()
     Ok(())
 }
 
-fn set_var(vars: &mut Vars, var: &Header) -> Result<(), BadEdit> {
+/// Sets a variable, as long as there are not too many.
+pub fn set_var(vars: &mut Vars, var: &Header) -> Result<(), BadEdit> {
     if vars.len() >= VARS || vars.bytes() + var.name.len() + var.value.len() > VAR_BYTES {
         return Err(BadEdit::TooManyVars);
     }

@@ -13,12 +13,13 @@ use super::{
     conversation::{AskError, Conversation, Limits, RelayFailure},
     edits,
     error::ExchangeError,
-    facts::{Facts, Vars},
+    facts::{Ends, Facts, Vars},
+    forwarded::ForwardedClient,
     generation::{Backend, Filter, Frontend, Generation, LocalBackend, LocalGeneration},
     h2::StreamTalk,
     policy::{self, Failed, LocalPlugin},
-    reach::Freshness,
-    record::Record,
+    reach::{Freshness, Kept, Seek},
+    record::{Caller, Record},
     side::{ClientSide, Watch, WholeAnswer},
     talk::{Beginning, Link, Talk, Unsent},
     upload::Upload,
@@ -60,6 +61,8 @@ pub struct Exchange<'a, C> {
     pub(super) client: &'a mut C,
     head: Box<RequestHead>,
     vars: Vars,
+    /// Who a trusted proxy says the client is.
+    forwarded: Option<Box<ForwardedClient>>,
     id: RequestId,
     pub(super) record: Record,
     /// For whatever answer the client gets; collected from filters.
@@ -108,13 +111,17 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         head: Box<RequestHead>,
         record: Record,
     ) -> Self {
+        let settings = &generation.shared.frontends[frontend];
+        let forwarded = settings.trusted_proxies.as_ref();
+        let forwarded = forwarded.and_then(|trusted| trusted.client_of(&head, client.ends()));
         Self {
             worker,
             generation: Held::Local(generation),
             frontend,
+            vars: client.ends().vars().clone(),
+            forwarded,
             client,
             head,
-            vars: Vars::default(),
             id: worker.next_request_id(),
             record,
             response_edits: Vec::new(),
@@ -133,7 +140,10 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             self.generation.shared(),
             self.frontend,
             Some(&self.head),
-            self.client.ends(),
+            Caller {
+                ends: self.client.ends(),
+                forwarded: self.forwarded.as_deref(),
+            },
             self.id,
         );
         self.client.ended(ended);
@@ -198,13 +208,14 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         response: Option<&'b ResponseHead>,
     ) -> Facts<'b> {
         Facts {
-            head: &self.head,
+            head: Some(&self.head),
             ends: self.client.ends(),
             frontend: frontend.name.as_str(),
             backend: backend.map(|backend| backend.name.as_str()),
             vars: &self.vars,
             request_id: self.id,
             response,
+            client: self.forwarded.as_deref(),
         }
     }
 
@@ -219,7 +230,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let heard = self.ask_each(frontend, None, &frontend.filters, plugins);
         let chosen = match heard.await? {
             Heard::Answer(answer) => return Ok(Routed::Answer(answer)),
-            Heard::Pass { chosen } => chosen.or(frontend.default_backend),
+            Heard::Pass { chosen } => chosen
+                .or_else(|| self.client.ends().chosen_backend(&generation.shared))
+                .or(frontend.default_backend),
         };
         let chosen = chosen.ok_or(ExchangeError::NoBackend)?;
         let backend = &generation.shared.backends[chosen];
@@ -466,11 +479,16 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     ) -> T {
         let id;
         let mut extra: SmallVec<[(&str, &[u8]); 2]> = SmallVec::new();
-        if let Some(forwarded_for) = &frontend.forwarded_for
-            && let Some(address) = self.client.ends().client_address()
-            && !self.client.ends().is_client_in(&forwarded_for.except)
-        {
-            extra.push((&forwarded_for.header, address.as_bytes()));
+        let ends = self.client.ends();
+        if let Some(forwarded_for) = &frontend.forwarded_for {
+            let except = &forwarded_for.except;
+            let address = match &self.forwarded {
+                Some(client) => (!client.is_in(except)).then(|| client.text()),
+                None => ends.client_address().filter(|_| !ends.is_client_in(except)),
+            };
+            if let Some(address) = address {
+                extra.push((&forwarded_for.header, address.as_bytes()));
+            }
         }
         if let Some(name) = &frontend.request_id_header {
             id = self.id.text();
@@ -597,7 +615,8 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let server = talk.server();
         let name = talk.name().clone();
         let sent = talk.is_sent();
-        let whole = relayed.failed.is_none();
+        // With a PROXY header before it, a connection is this client's alone.
+        let whole = relayed.failed.is_none() && backend.servers[server].send_proxy.is_none();
         talk.end(self.worker, &backend.pool, self.record.last_seen(), whole);
         backend.metrics.answered(status);
         backend.server_metrics[server].answered(status);
@@ -729,6 +748,32 @@ async fn unless_gone<T>(
     .await
 }
 
+impl<C: ClientSide> Seek for Exchange<'_, C> {
+    fn worker(&self) -> &Worker {
+        self.worker
+    }
+
+    fn ends(&self) -> &Ends {
+        self.client.ends()
+    }
+
+    fn record(&mut self) -> &mut Record {
+        &mut self.record
+    }
+
+    fn known<'b>(&'b self, frontend: &'b Frontend, backend: &'b Backend) -> Facts<'b> {
+        self.facts(frontend, Some(backend), None)
+    }
+
+    /// What may not be sent a second time is worth a system call to be sure of the connection.
+    fn kept(&self) -> Kept {
+        match self.may_repeat() && self.is_bodiless() {
+            true => Kept::IfOpen,
+            false => Kept::IfCertain,
+        }
+    }
+}
+
 /// Whether a protocol named by `Upgrade` is a version of HTTP.
 fn is_http(protocol: &[u8]) -> bool {
     let name = protocol.split(|byte| *byte == b'/').next();
@@ -738,10 +783,10 @@ fn is_http(protocol: &[u8]) -> bool {
 }
 
 /// Counts an exchange as long as it is in a backend.
-struct Inside<'a>(&'a BackendState);
+pub(super) struct Inside<'a>(&'a BackendState);
 
 impl<'a> Inside<'a> {
-    fn enter(state: &'a BackendState) -> Self {
+    pub(super) fn enter(state: &'a BackendState) -> Self {
         state.enter();
         Self(state)
     }

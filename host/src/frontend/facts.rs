@@ -4,12 +4,16 @@ use std::{borrow::Cow, cell::OnceCell, net::SocketAddr};
 
 use smallvec::SmallVec;
 
-use super::worker::RequestId;
+use super::{forwarded::ForwardedClient, generation::Generation, worker::RequestId};
 use crate::{
-    config::{Alpn, Network},
+    config::Network,
     http::{cookies, facts, request::RequestHead, response::ResponseHead},
-    model::{Header, Input},
-    net::{PeerAddress, TlsFacts},
+    model::{BackendName, Header, Input, ProxyFact},
+    net::{
+        PeerAddress, TlsFacts,
+        client_hello::ClientHello,
+        proxy_protocol::{self, Tlvs},
+    },
 };
 
 /// Values handed to a plugin; few enough to stay off the heap.
@@ -22,8 +26,23 @@ pub struct Ends {
     pub local: Option<SocketAddr>,
     /// `None`: the connection is in clear text.
     pub tls: Option<Box<TlsFacts>>,
+    /// `None` where there is nothing but addresses, as mostly.
+    pub brought: Option<Box<Brought>>,
     peer_text: OnceCell<Box<str>>,
     local_text: OnceCell<Box<str>>,
+}
+
+/// What a connection brought with it, and what filters made of that.
+#[derive(Debug, Default)]
+pub struct Brought {
+    pub vars: Vars,
+    /// The backend that connection filters chose, by name: the generation may change under a connection.
+    pub backend: Option<BackendName>,
+    pub hello: Option<ClientHello>,
+    /// As many as connection filters asked for.
+    pub first_bytes: Vec<u8>,
+    /// What a trusted PROXY header said.
+    pub proxied: Option<Box<Tlvs>>,
 }
 
 impl Ends {
@@ -32,9 +51,92 @@ impl Ends {
             peer: unmapped(peer),
             local,
             tls: None,
+            brought: None,
             peer_text: OnceCell::new(),
             local_text: OnceCell::new(),
         }
+    }
+
+    /// Believes other addresses than those of the socket.
+    pub fn are_really(&mut self, peer: PeerAddress, local: Option<SocketAddr>) {
+        *self = Self {
+            brought: self.brought.take(),
+            ..Self::new(peer, local)
+        };
+    }
+
+    /// Whether the peer is one whose PROXY header is believed: one in `networks`, or on a Unix socket, where
+    /// the file's permissions say who comes.
+    pub fn speaks_for_others(&self, networks: &[Network]) -> bool {
+        self.peer == PeerAddress::Unix || self.is_client_in(networks)
+    }
+
+    /// The variables that connection filters have set.
+    pub fn vars(&self) -> &Vars {
+        static NONE: Vars = Vars(Vec::new());
+        self.brought.as_ref().map_or(&NONE, |brought| &brought.vars)
+    }
+
+    /// The backend that connection filters chose. One that a new generation does not have any more was chosen in
+    /// vain.
+    pub fn chosen_backend(&self, generation: &Generation) -> Option<usize> {
+        let name = self.brought.as_ref()?.backend.as_ref()?;
+        generation.backend(name)
+    }
+
+    /// Both ends, if the client has an address.
+    pub fn addresses(&self) -> Option<proxy_protocol::Ends> {
+        match (self.peer, self.local) {
+            (PeerAddress::Ip(source), Some(destination)) => Some(proxy_protocol::Ends {
+                source,
+                destination,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The host name that the client's TLS hello, or the proxy before this one, said it wants.
+    pub fn server_name(&self) -> Option<&str> {
+        self.brought
+            .as_ref()?
+            .hello
+            .as_ref()?
+            .server_name
+            .as_deref()
+    }
+
+    /// The protocols that the client's TLS hello offers.
+    pub fn protocols(&self) -> &[String] {
+        let brought = self.brought.as_ref();
+        let hello = brought.and_then(|brought| brought.hello.as_ref());
+        hello.map_or(&[], |hello| &hello.protocols)
+    }
+
+    fn first_bytes(&self, most: u16) -> Option<Cow<'_, str>> {
+        let bytes = &self.brought.as_ref()?.first_bytes;
+        let bytes = &bytes[..bytes.len().min(usize::from(most))];
+        (!bytes.is_empty()).then(|| facts::text(bytes))
+    }
+
+    fn proxied(&self, fact: ProxyFact) -> Option<Cow<'_, str>> {
+        let said = self.brought.as_ref()?.proxied.as_deref()?;
+        let tls = said.tls.as_ref();
+        let bytes = match fact {
+            ProxyFact::Authority => said.authority.as_ref(),
+            ProxyFact::Alpn => said.alpn.as_ref(),
+            ProxyFact::UniqueId => said.unique_id.as_ref(),
+            ProxyFact::Netns => said.netns.as_ref(),
+            ProxyFact::TlsVersion => tls?.version.as_ref(),
+            ProxyFact::TlsCipher => tls?.cipher.as_ref(),
+            ProxyFact::TlsClientCn => tls?.client_cn.as_ref(),
+            ProxyFact::TlsVerified => {
+                return Some(Cow::Borrowed(match tls?.verified {
+                    true => "true",
+                    false => "false",
+                }));
+            }
+        };
+        bytes.map(|bytes| facts::text(bytes))
     }
 
     /// The client's address without the port; none on a Unix socket.
@@ -92,7 +194,7 @@ fn unmapped(peer: PeerAddress) -> PeerAddress {
 }
 
 /// Variables that plugins set; they live as long as the exchange.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Vars(Vec<Header>);
 
 impl Vars {
@@ -125,13 +227,16 @@ impl Vars {
 /// What is known about an exchange at the moment a plugin is asked.
 #[derive(Debug)]
 pub struct Facts<'a> {
-    pub head: &'a RequestHead,
+    /// `None` where there are no requests, or not yet.
+    pub head: Option<&'a RequestHead>,
     pub ends: &'a Ends,
     pub frontend: &'a str,
     pub backend: Option<&'a str>,
     pub vars: &'a Vars,
     pub request_id: RequestId,
     pub response: Option<&'a ResponseHead>,
+    /// Who a trusted proxy says the client is; `None`: whoever connected.
+    pub client: Option<&'a ForwardedClient>,
 }
 
 impl<'a> Facts<'a> {
@@ -141,22 +246,36 @@ impl<'a> Facts<'a> {
     }
 
     fn value(&self, input: &'a Input) -> Option<Cow<'a, str>> {
-        let fields = &self.head.fields;
+        let head = self.head;
         match input {
-            Input::Method => Some(Cow::Borrowed(self.head.method())),
-            Input::Path => Some(facts::normalised_path(self.head.raw_path())),
-            Input::RawPath => Some(Cow::Borrowed(self.head.raw_path())),
-            Input::Query => self.head.query().map(Cow::Borrowed),
-            Input::QueryParam(name) => facts::query_param(self.head.query()?, name),
-            Input::Host => facts::host(self.head),
+            Input::Method => Some(Cow::Borrowed(head?.method())),
+            Input::Path => Some(facts::normalised_path(head?.raw_path())),
+            Input::RawPath => Some(Cow::Borrowed(head?.raw_path())),
+            Input::Query => head?.query().map(Cow::Borrowed),
+            Input::QueryParam(name) => facts::query_param(head?.query()?, name),
+            Input::Host => facts::host(head?),
             Input::Scheme => Some(Cow::Borrowed(self.ends.scheme())),
-            Input::Version => Some(Cow::Borrowed(self.head.version().as_str())),
-            Input::ClientAddress => self.ends.client_address().map(Cow::Borrowed),
+            Input::Version => Some(Cow::Borrowed(head?.version().as_str())),
+            Input::ClientAddress => match self.client {
+                Some(client) => Some(Cow::Borrowed(client.text())),
+                None => self.ends.client_address().map(Cow::Borrowed),
+            },
+            // Of a client that another proxy speaks for it is not known.
+            Input::ClientPort if self.client.is_some() => None,
             Input::ClientPort => self.ends.client_port().map(|port| port.to_string().into()),
             Input::ListenerAddress => self.ends.listener_address().map(Cow::Borrowed),
             Input::ListenerPort => self.ends.local.map(|local| local.port().to_string().into()),
-            Input::TlsSni => self.tls(TlsFacts::sni),
-            Input::TlsAlpn => self.tls(|tls| tls.alpn().map(Alpn::as_str)),
+            Input::TlsSni => match &self.ends.tls {
+                Some(tls) => tls.sni().map(Cow::Borrowed),
+                None => self.ends.server_name().map(Cow::Borrowed),
+            },
+            Input::TlsAlpn => match &self.ends.tls {
+                Some(tls) => tls.alpn().map(|alpn| Cow::Borrowed(alpn.as_str())),
+                None => match self.ends.protocols() {
+                    [] => None,
+                    protocols => Some(protocols.join(",").into()),
+                },
+            },
             Input::TlsVersion => self.tls(|tls| Some(tls.version())),
             Input::TlsCipher => self.tls(|tls| Some(tls.cipher())),
             Input::TlsClientVerified => self.tls(|tls| {
@@ -168,9 +287,9 @@ impl<'a> Facts<'a> {
             Input::TlsClientSubject => self.tls(TlsFacts::peer_subject),
             Input::TlsClientSan => self.tls(TlsFacts::peer_san),
             Input::TlsClientFingerprint => self.tls(TlsFacts::peer_fingerprint),
-            Input::Header(name) => fields.get(name).map(facts::text),
-            Input::HeaderAll(name) => facts::joined(fields, name),
-            Input::Cookie(name) => cookies::cookie(fields, name).map(facts::text),
+            Input::Header(name) => head?.fields.get(name).map(facts::text),
+            Input::HeaderAll(name) => facts::joined(&head?.fields, name),
+            Input::Cookie(name) => cookies::cookie(&head?.fields, name).map(facts::text),
             Input::Var(name) => self.vars.get(name).map(Cow::Borrowed),
             Input::FrontendName => Some(Cow::Borrowed(self.frontend)),
             Input::BackendName => self.backend.map(Cow::Borrowed),
@@ -181,6 +300,8 @@ impl<'a> Facts<'a> {
             Input::ResponseCookie(name) => {
                 cookies::set_cookie(&self.response?.fields, name).map(facts::text)
             }
+            Input::FirstBytes(most) => self.ends.first_bytes(*most),
+            Input::Proxy(fact) => self.ends.proxied(*fact),
         }
     }
 }

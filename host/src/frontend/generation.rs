@@ -16,7 +16,7 @@ use crate::{
     backend::{BackendState, Server, eligible},
     config,
     http::scan::HeadLimits,
-    model::{BackendName, FrontendName},
+    model::{BackendName, FrontendName, Hook, Input},
     net::{ListenerId, TlsAcceptor},
     plugin::{Breaker, Offload, Plugin},
     telemetry::{BackendMetrics, FrontendMetrics, PluginMetrics, ServerMetrics},
@@ -49,10 +49,15 @@ pub struct ListenerUse {
 #[derive(Debug)]
 pub struct Frontend {
     pub name: FrontendName,
+    pub mode: config::Mode,
     pub filters: Vec<Filter>,
+    /// Whether one of the filters is to be asked about connections.
+    pub judges_connections: bool,
+    pub inspect: Inspect,
     /// Position in the generation's backends.
     pub default_backend: Option<usize>,
     pub forwarded_for: Option<config::ForwardedFor>,
+    pub trusted_proxies: Option<config::TrustedProxies>,
     pub log_empty_connections: bool,
     pub request_id_header: Option<String>,
     pub timeouts: config::ClientTimeouts,
@@ -66,6 +71,35 @@ pub struct Frontend {
     pub sources: Arc<Sources>,
     pub per_client: Option<u32>,
     pub metrics: Arc<FrontendMetrics>,
+}
+
+/// What connection filters want to see of a client's first bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Inspect {
+    /// A TLS hello, if it begins with one.
+    pub hello: bool,
+    /// So many bytes.
+    pub bytes: usize,
+}
+
+impl Inspect {
+    /// What all of `filters` together ask for.
+    pub fn of(filters: &[Filter]) -> Self {
+        let inputs = filters
+            .iter()
+            .flat_map(|filter| filter.used.plugin.inputs(Hook::OnConnection));
+        inputs.fold(Self::default(), |wanted, input| match input {
+            Input::TlsSni | Input::TlsAlpn => Self {
+                hello: true,
+                ..wanted
+            },
+            Input::FirstBytes(count) => Self {
+                bytes: wanted.bytes.max(usize::from(*count)),
+                ..wanted
+            },
+            _ => wanted,
+        })
+    }
 }
 
 /// A plugin where it is used, as all workers share it.
@@ -193,6 +227,15 @@ fn start_all(filters: &[Filter]) -> Vec<LocalPlugin> {
         .iter()
         .map(|filter| LocalPlugin::start(&filter.used));
     started.collect()
+}
+
+impl Generation {
+    /// The position of the backend with this name.
+    pub fn backend(&self, name: &BackendName) -> Option<usize> {
+        self.backends
+            .iter()
+            .position(|backend| backend.name == *name)
+    }
 }
 
 impl Backend {

@@ -7,19 +7,24 @@ mod client;
 mod clock;
 mod connection;
 mod conversation;
+mod door;
 mod download;
 mod edits;
 mod error;
 mod exchange;
 mod facts;
+mod forwarded;
 mod gate;
 mod generation;
 mod h2;
+mod introduce;
 mod policy;
 mod reach;
 mod recall;
 mod record;
+mod relay;
 mod secure;
+mod session;
 mod side;
 mod sources;
 mod staged;
@@ -32,7 +37,7 @@ mod worker;
 pub use accept::accept;
 pub use gate::Gate;
 pub use generation::{
-    Backend, Filter, Frontend, Generation, ListenerUse, LocalGeneration, PluginUse,
+    Backend, Filter, Frontend, Generation, Inspect, ListenerUse, LocalGeneration, PluginUse,
 };
 pub use sources::Sources;
 pub use staged::{BadGiven, StagedExchange};

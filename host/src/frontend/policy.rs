@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     backend::Server,
-    model::{Candidate, Decision, Edit, Found, Hook, Input, Outcome},
+    model::{Candidate, ConnectionDecision, Decision, Edit, Found, Hook, Input, Outcome},
     plugin::{Admission, CallError, Instance, Offload, Turn},
 };
 
@@ -180,6 +180,15 @@ impl LocalPlugin {
     pub fn always_assigned(&self) -> bool {
         self.used.plugin.always_assigned()
     }
+}
+
+/// Asks a filter about a connection. The variables that it sets are yet to be checked.
+pub fn on_connection(
+    plugin: &LocalPlugin,
+    facts: &Facts<'_>,
+) -> Result<ConnectionDecision, Failed> {
+    let values = facts.values(plugin.inputs_of(Hook::OnConnection));
+    plugin.call(facts, |instance| instance.on_connection(&borrowed(&values)))
 }
 
 /// Asks a filter about a request. Its edits of the request are yet to be made; the rest is checked.

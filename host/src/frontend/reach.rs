@@ -9,11 +9,13 @@ use tracing::warn;
 
 use super::{
     error::ExchangeError,
-    exchange::Exchange,
+    facts::{Ends, Facts},
     generation::{Backend, Frontend, LocalBackend},
+    introduce::introduction,
     policy::{self, Failed, Pick},
-    side::ClientSide,
+    record::Record,
     talk::Link,
+    worker::Worker,
 };
 use crate::{
     backend::{
@@ -48,7 +50,7 @@ pub enum Freshness {
 
 /// Where an exchange may stand.
 #[derive(Debug)]
-enum Room {
+pub enum Room {
     /// On the server at this position.
     Taken(usize, Place),
     /// In the queue for whichever of these gets room first.
@@ -58,14 +60,36 @@ enum Room {
 /// Positions of servers that this exchange has already failed on.
 type Tried = SmallVec<[usize; 4]>;
 
-impl<C: ClientSide> Exchange<'_, C> {
+/// Whether a connection that was kept from before will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Whichever seems to be open: if it is not, nothing is lost.
+    IfOpen,
+    /// Only one that the system has just said to be open.
+    IfCertain,
+}
+
+/// Whoever needs a server: an exchange, or a session.
+pub trait Seek {
+    fn worker(&self) -> &Worker;
+    fn ends(&self) -> &Ends;
+    fn record(&mut self) -> &mut Record;
+    /// What plugins can know now.
+    fn known<'b>(&'b self, frontend: &'b Frontend, backend: &'b Backend) -> Facts<'b>;
+    fn kept(&self) -> Kept;
+
+    /// What is to be spoken with a server.
+    fn speaks(&self, server: &Server) -> ServerProtocol {
+        server.protocol
+    }
+
     /// Room in a backend that has a limit as a whole.
-    pub(super) async fn find_room(&mut self, backend: &Backend) -> Result<InRoom, ExchangeError> {
+    async fn find_room(&mut self, backend: &Backend) -> Result<InRoom, ExchangeError> {
         let room = &backend.state.room;
         if let Some(inside) = room.try_enter() {
             return Ok(inside);
         }
-        self.record.queued(backend, &[]);
+        self.record().queued(backend, &[]);
         let deadline = Instant::now() + backend.timeouts.queue;
         let entered = Box::pin(room.enter(backend.max_queue, deadline)).await;
         entered.map_err(|error| {
@@ -81,7 +105,7 @@ impl<C: ClientSide> Exchange<'_, C> {
     }
 
     /// Finds a server, `bound` if that is still possible, and connects to it.
-    pub(super) async fn reach(
+    async fn reach(
         &mut self,
         frontend: &Frontend,
         backend: &Backend,
@@ -93,11 +117,11 @@ impl<C: ClientSide> Exchange<'_, C> {
         let mut retries = 0;
         loop {
             let (server, mut place) = self.place(frontend, backend, local, bound, &tried).await?;
-            self.record.placed(server, &place, retries);
+            self.record().placed(server, &place, retries);
             backend.server_metrics[server].session();
-            let error = match self.connection(backend, server, freshness).await {
+            let error = match self.connection(frontend, backend, server, freshness).await {
                 Ok(connection) => {
-                    self.record.connected(connection.reused());
+                    self.record().connected(connection.reused());
                     if backend.servers[server].holds_sessions
                         && let Connection::Http1(stream, ..) = &connection
                     {
@@ -111,8 +135,8 @@ impl<C: ClientSide> Exchange<'_, C> {
             drop(place);
             backend.servers[server].saw(Seen::NoConnection);
             backend.server_metrics[server].connect_failed();
-            let facts = self.facts(frontend, Some(backend), None);
-            let took = self.record.since_connected();
+            let took = self.record().since_connected();
+            let facts = self.known(frontend, backend);
             policy::observe(local, server, Outcome::ConnectFailed, took, &facts);
             if retries == backend.retries || matches!(error, ConnectError::Exhausted(_)) {
                 return Err(ExchangeError::Connect {
@@ -131,7 +155,7 @@ impl<C: ClientSide> Exchange<'_, C> {
                 tried.push(server);
                 bound = None;
                 backend.metrics.redispatched();
-                self.record.redispatched();
+                self.record().redispatched();
             } else {
                 bound = Some(server);
             }
@@ -187,7 +211,7 @@ impl<C: ClientSide> Exchange<'_, C> {
                     (Arc::clone(&server.state), limit)
                 })
                 .collect();
-            self.record.queued(backend, &servers);
+            self.record().queued(backend, &servers);
             let waited = backend
                 .state
                 .wait_for_place(&servers, backend.max_queue, deadline())
@@ -229,7 +253,7 @@ impl<C: ClientSide> Exchange<'_, C> {
         // Another worker may take the last place between the look and the grab; a second look is enough
         // before standing in the queue, which nobody can jump.
         for _ in 0..2 {
-            let facts = self.facts(frontend, Some(backend), None);
+            let facts = self.known(frontend, backend);
             let picked = match policy::pick(local, backend, &avoid, &facts) {
                 Ok(Pick::Server(picked)) => picked,
                 Ok(Pick::NoServer) => {
@@ -259,13 +283,14 @@ impl<C: ClientSide> Exchange<'_, C> {
     /// A kept connection to the server, or a new one.
     async fn connection(
         &mut self,
+        frontend: &Frontend,
         backend: &Backend,
         server: usize,
         freshness: Freshness,
     ) -> Result<Connection, ConnectError> {
         let server = &backend.servers[server];
         let port = match server.is_at_clients_port() {
-            true => self.client.ends().listener_port(),
+            true => self.ends().listener_port(),
             false => 0,
         };
         let tls = server.tls.as_deref();
@@ -275,25 +300,29 @@ impl<C: ClientSide> Exchange<'_, C> {
             tls.map_or(0, TlsConnector::number),
         );
         let limit = backend.timeouts.connect;
-        if server.protocol == ServerProtocol::Http2 {
+        if self.speaks(server) == ServerProtocol::Http2 {
             let idle = backend.pool.idle_timeout;
-            let stream = self.worker.streams.stream(key, server, port, limit, idle);
+            let stream = self.worker().streams.stream(key, server, port, limit, idle);
             // Boxed, so that exchanges with servers of HTTP/1 need not have room for it.
             let connected = Box::pin(stream).await;
             warn_of_handshake(backend, server, connected.as_ref().err());
             let (stream, reused) = connected?;
             return Ok(Connection::Http2(stream, key, reused));
         }
-        if freshness == Freshness::Any {
-            while let Some(stream) = self.worker.pool.take(key) {
+        // With a PROXY header before it, a connection is its first client's alone.
+        if freshness == Freshness::Any && server.send_proxy.is_none() {
+            while let Some(stream) = self.worker().pool.take(key) {
                 // What may not be sent a second time is worth a system call to be sure of the connection.
-                let again = self.may_repeat() && self.is_bodiless();
-                if again || stream.is_quiet() {
+                if self.kept() == Kept::IfOpen || stream.is_quiet() {
                     return Ok(Connection::Http1(stream, key, true));
                 }
             }
         }
-        let connected = connect(server, port, limit).await;
+        let introduction = match server.send_proxy {
+            Some(send) => introduction(send, &self.known(frontend, backend)),
+            None => Vec::new(),
+        };
+        let connected = connect(server, port, &introduction, limit).await;
         warn_of_handshake(backend, server, connected.as_ref().err());
         Ok(Connection::Http1(connected?, key, false))
     }
@@ -310,7 +339,7 @@ fn warn_of_handshake(backend: &Backend, server: &Server, error: Option<&ConnectE
 }
 
 /// What leads to a server, and whether it has served others before.
-enum Connection {
+pub enum Connection {
     Http1(Stream, PoolKey, bool),
     Http2(StreamSlot, PoolKey, bool),
 }

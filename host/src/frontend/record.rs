@@ -1,6 +1,6 @@
 //! What is remembered of an exchange for its log line and for the counters.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -8,7 +8,9 @@ use super::{
     answer::Answer,
     error::ExchangeError,
     facts::Ends,
+    forwarded::ForwardedClient,
     generation::{Backend, Generation},
+    relay::SessionEnd,
     tunnel::TunnelEnd,
     worker::{RequestId, Worker},
 };
@@ -17,7 +19,7 @@ use crate::{
     http::request::RequestHead,
     model::{Edit, Fault},
     net::PeerAddress,
-    telemetry::{AccessRecord, Connections, Queues, RequestLine, Timers},
+    telemetry::{AccessRecord, Connections, Queues, RequestLine, Spoken, Timers},
 };
 
 /// Grows while the exchange goes on.
@@ -205,14 +207,97 @@ impl Record {
         self.termination[..2].copy_from_slice(code);
     }
 
+    /// How a session ended.
+    pub fn relayed(&mut self, end: SessionEnd) {
+        let (code, fault) = match end {
+            SessionEnd::Finished => return,
+            SessionEnd::ClientGone => (b"CD", Fault::Client),
+            SessionEnd::ServerGone => (b"SD", Fault::Server),
+            SessionEnd::ClientTimedOut => (b"cD", Fault::Client),
+            SessionEnd::ServerTimedOut => (b"sD", Fault::Server),
+        };
+        self.termination[..2].copy_from_slice(code);
+        self.fault = Some(fault);
+    }
+
+    /// A connection that was not let in.
+    pub fn turned_away(&mut self, fault: Fault, verdict: Option<&'static str>) {
+        self.termination[..2].copy_from_slice(b"PR");
+        self.fault = verdict.is_none().then_some(fault);
+        self.verdict = verdict;
+    }
+
+    /// How long it took to make the connection to the server.
+    pub fn connecting(&self) -> Duration {
+        let from = self.placed.or(self.head_read).unwrap_or(self.began);
+        let until = self.connected.unwrap_or_else(Instant::now);
+        until.saturating_duration_since(from)
+    }
+
     /// Counts the exchange and writes its line. Returns when it ended.
     pub fn write(
-        mut self,
+        self,
         worker: &Worker,
         generation: &Generation,
         frontend: usize,
         head: Option<&RequestHead>,
+        caller: Caller<'_>,
+        id: RequestId,
+    ) -> Instant {
+        let Caller { ends, forwarded } = caller;
+        let client = match (forwarded, ends.peer) {
+            (Some(client), _) => Some(client.socket_address()),
+            (None, PeerAddress::Ip(address)) => Some(address),
+            (None, PeerAddress::Unix) => None,
+        };
+        let request = head.map(|head| RequestLine {
+            method: head.method().as_bytes(),
+            target: head.target().as_bytes(),
+            version: head.version().as_str(),
+        });
+        let shown = Shown {
+            client,
+            tls: ends.tls.is_some(),
+        };
+        self.finish(
+            worker,
+            generation,
+            frontend,
+            shown,
+            Spoken::Http(request),
+            id,
+        )
+    }
+
+    /// Counts a session, or a connection that came to none, and writes its line.
+    pub fn write_session(
+        self,
+        worker: &Worker,
+        generation: &Generation,
+        frontend: usize,
         ends: &Ends,
+        id: RequestId,
+    ) {
+        let client = match ends.peer {
+            PeerAddress::Ip(address) => Some(address),
+            PeerAddress::Unix => None,
+        };
+        let received = self.bytes_in;
+        let spoken = Spoken::Tcp { received };
+        let shown = Shown {
+            client,
+            tls: ends.tls.is_some(),
+        };
+        self.finish(worker, generation, frontend, shown, spoken, id);
+    }
+
+    fn finish(
+        mut self,
+        worker: &Worker,
+        generation: &Generation,
+        frontend: usize,
+        shown: Shown,
+        spoken: Spoken<'_>,
         id: RequestId,
     ) -> Instant {
         let ended = Instant::now();
@@ -232,13 +317,10 @@ impl Record {
         let server = backend.zip(self.server).map(|(b, index)| &b.servers[index]);
         let id = id.text();
         let record = AccessRecord {
-            client: match ends.peer {
-                PeerAddress::Ip(address) => Some(address),
-                PeerAddress::Unix => None,
-            },
+            client: shown.client,
             started: worker.clock.at(self.began),
             frontend: settings.name.as_str(),
-            tls: ends.tls.is_some(),
+            tls: shown.tls,
             backend: backend.map(|backend| backend.name.as_str()),
             server: server.map(|server| server.name.as_str()),
             timers: self.timers(ended),
@@ -249,11 +331,7 @@ impl Record {
             retries: self.retries,
             redispatched: self.redispatched,
             queues: self.queues,
-            request: head.map(|head| RequestLine {
-                method: head.method().as_bytes(),
-                target: head.target().as_bytes(),
-                version: head.version().as_str(),
-            }),
+            spoken,
             request_id: id.as_str(),
             verdict: self.verdict,
             fault: self.fault.map(Fault::as_str),
@@ -278,6 +356,20 @@ impl Record {
             total: ended.saturating_duration_since(self.began),
         }
     }
+}
+
+/// Who made a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    pub ends: &'a Ends,
+    /// Who a trusted proxy says it is.
+    pub forwarded: Option<&'a ForwardedClient>,
+}
+
+/// The client, as lines show it.
+struct Shown {
+    client: Option<SocketAddr>,
+    tls: bool,
 }
 
 fn clamp(count: usize) -> u32 {

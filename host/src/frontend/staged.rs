@@ -65,13 +65,14 @@ impl StagedExchange {
     /// would make of the exchange.
     pub fn values(&self, hook: Hook, inputs: &[Input]) -> Vec<Option<String>> {
         let facts = Facts {
-            head: &self.head,
+            head: hook.sees_request().then_some(&self.head),
             ends: &self.ends,
             frontend: &self.given.frontend,
             backend: (hook != Hook::OnRequest).then_some(self.given.backend.as_str()),
             vars: &self.vars,
             request_id: RequestId::of_tool(),
             response: hook.sees_response().then_some(&self.response),
+            client: None,
         };
         let values = facts.values(inputs);
         let given = |input: &Input| self.given.inputs.iter().find(|(known, _)| known == input);

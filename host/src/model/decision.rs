@@ -54,6 +54,30 @@ pub struct Decision {
     pub response_edits: Vec<Edit>,
 }
 
+/// What a connection filter says should happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionVerdict {
+    Pass,
+    /// Position in the list of backends that the plugin named when it was configured. Already checked
+    /// to be within that list.
+    UseBackend(usize),
+    Refuse(Refusal),
+}
+
+/// How a refused client's connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    Close,
+    Reset,
+}
+
+/// A connection filter's whole answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionDecision {
+    pub verdict: ConnectionVerdict,
+    pub vars: Vec<Header>,
+}
+
 /// A persistence plugin's memory of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 /// A hook of a plugin; each has its own list of inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hook {
+    OnConnection,
     OnRequest,
     OnResponse,
     Pick,
@@ -13,7 +14,8 @@ pub enum Hook {
 }
 
 impl Hook {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
+        Self::OnConnection,
         Self::OnRequest,
         Self::OnResponse,
         Self::Pick,
@@ -23,6 +25,7 @@ impl Hook {
 
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::OnConnection => "on-connection",
             Self::OnRequest => "on-request",
             Self::OnResponse => "on-response",
             Self::Pick => "pick",
@@ -34,6 +37,11 @@ impl Hook {
     /// Whether a response exists when the hook runs.
     pub fn sees_response(self) -> bool {
         matches!(self, Self::OnResponse | Self::Assigned)
+    }
+
+    /// Whether a request exists when the hook runs in front of HTTP.
+    pub fn sees_request(self) -> bool {
+        self != Self::OnConnection
     }
 }
 
@@ -94,7 +102,45 @@ pub enum Input {
     ResponseHeaderAll(String),
     /// The value in the first Set-Cookie field of that name.
     ResponseCookie(String),
+    /// Up to so many of the client's first bytes, as Latin-1.
+    FirstBytes(u16),
+    /// What a trusted PROXY header said.
+    Proxy(ProxyFact),
 }
+
+/// What a PROXY header can say besides addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProxyFact {
+    Authority,
+    Alpn,
+    UniqueId,
+    Netns,
+    TlsVersion,
+    TlsCipher,
+    TlsClientCn,
+    TlsVerified,
+}
+
+impl ProxyFact {
+    pub const ALL: [(&'static str, Self); 8] = [
+        ("authority", Self::Authority),
+        ("alpn", Self::Alpn),
+        ("unique-id", Self::UniqueId),
+        ("netns", Self::Netns),
+        ("tls-version", Self::TlsVersion),
+        ("tls-cipher", Self::TlsCipher),
+        ("tls-client-cn", Self::TlsClientCn),
+        ("tls-verified", Self::TlsVerified),
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        let known = Self::ALL.iter().find(|(_, fact)| *fact == self);
+        known.map_or("", |(name, _)| name)
+    }
+}
+
+/// The most of a connection's first bytes that a plugin can ask for.
+pub const MOST_FIRST_BYTES: u16 = 4096;
 
 /// A plugin asked for a fact that this version of Weir does not offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +163,39 @@ impl Input {
                 | Self::ResponseHeader(_)
                 | Self::ResponseHeaderAll(_)
                 | Self::ResponseCookie(_)
+        )
+    }
+
+    /// Whether the fact can be known of a connection without requests, once it has been let in.
+    pub fn is_of_session(&self) -> bool {
+        self.is_of_connection()
+            || matches!(
+                self,
+                Self::BackendName
+                    | Self::TlsVersion
+                    | Self::TlsCipher
+                    | Self::TlsClientVerified
+                    | Self::TlsClientSubject
+                    | Self::TlsClientSan
+                    | Self::TlsClientFingerprint
+            )
+    }
+
+    /// Whether the fact exists as soon as there is a connection.
+    pub fn is_of_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::ClientAddress
+                | Self::ClientPort
+                | Self::ListenerAddress
+                | Self::ListenerPort
+                | Self::Var(_)
+                | Self::FrontendName
+                | Self::RequestId
+                | Self::TlsSni
+                | Self::TlsAlpn
+                | Self::FirstBytes(_)
+                | Self::Proxy(_)
         )
     }
 }
@@ -167,6 +246,15 @@ impl FromStr for Input {
             "response-header" => Self::ResponseHeader(name.to_ascii_lowercase()),
             "response-header-all" => Self::ResponseHeaderAll(name.to_ascii_lowercase()),
             "response-cookie" => Self::ResponseCookie(name.to_owned()),
+            "first-bytes" => {
+                let count = name.parse().ok();
+                let sound = count.filter(|count| (1..=MOST_FIRST_BYTES).contains(count));
+                Self::FirstBytes(sound.ok_or_else(unknown)?)
+            }
+            "proxy" => {
+                let fact = ProxyFact::ALL.iter().find(|(known, _)| *known == name);
+                Self::Proxy(fact.ok_or_else(unknown)?.1)
+            }
             _ => return Err(unknown()),
         })
     }
@@ -206,6 +294,8 @@ impl fmt::Display for Input {
             Self::ResponseHeader(name) => write!(f, "response-header({name})"),
             Self::ResponseHeaderAll(name) => write!(f, "response-header-all({name})"),
             Self::ResponseCookie(name) => write!(f, "response-cookie({name})"),
+            Self::FirstBytes(count) => write!(f, "first-bytes({count})"),
+            Self::Proxy(fact) => write!(f, "proxy({})", fact.as_str()),
         }
     }
 }
@@ -248,6 +338,8 @@ mod tests {
             "response-header(etag)",
             "response-header-all(vary)",
             "response-cookie(SID)",
+            "first-bytes(16)",
+            "proxy(tls-client-cn)",
         ] {
             assert_eq!(text.parse::<Input>().unwrap().to_string(), text);
         }
@@ -255,7 +347,18 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_offered_is_said_back() {
-        for text in ["", "header", "header()", "header(x", "tls-snI", "Method"] {
+        for text in [
+            "",
+            "header",
+            "header()",
+            "header(x",
+            "tls-moon",
+            "Method",
+            "first-bytes",
+            "first-bytes(0)",
+            "first-bytes(4097)",
+            "proxy(moon)",
+        ] {
             assert_eq!(text.parse::<Input>(), Err(UnknownInput(text.to_owned())));
         }
     }

@@ -5,7 +5,10 @@ mod fault;
 mod input;
 mod name;
 
-pub use decision::{Candidate, Decision, Edit, Found, Header, Outcome, Reply, Verdict};
+pub use decision::{
+    Candidate, ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Header, Outcome,
+    Refusal, Reply, Verdict,
+};
 pub use fault::Fault;
-pub use input::{Hook, Input, UnknownInput};
+pub use input::{Hook, Input, ProxyFact, UnknownInput};
 pub use name::{BackendName, FrontendName, PluginName, ServerName};

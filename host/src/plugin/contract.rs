@@ -8,6 +8,7 @@ use super::v0_1;
 /// What a component can be used as; each is an interface that it exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
+    ConnectionFilter,
     RequestFilter,
     ResponseFilter,
     Balancer,
@@ -17,7 +18,8 @@ pub enum Role {
 }
 
 impl Role {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::ConnectionFilter,
         Self::RequestFilter,
         Self::ResponseFilter,
         Self::Balancer,
@@ -29,6 +31,7 @@ impl Role {
     /// The interface's name in the contract.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::ConnectionFilter => "connection-filter",
             Self::RequestFilter => "request-filter",
             Self::ResponseFilter => "response-filter",
             Self::Balancer => "balancer",
@@ -42,8 +45,10 @@ impl Role {
 /// The place in weir.toml where a plugin stands, which says what it must be able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// `[[frontend.filter]]`: judges requests, responses or both.
+    /// `[[frontend.filter]]`: judges connections, requests, responses or several of them.
     Filter,
+    /// `[[frontend.filter]]` where there are no requests: judges connections.
+    TcpFilter,
     /// `balance`
     Balancer,
     /// `persistence`
@@ -54,6 +59,7 @@ impl Place {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Filter => "filter",
+            Self::TcpFilter => "filter of a frontend with `mode = \"tcp\"`",
             Self::Balancer => "balancer",
             Self::Persistence => "persistence plugin",
         }
@@ -62,7 +68,8 @@ impl Place {
     /// What a component must export to stand here, in words.
     pub(super) fn wanted_export(self) -> &'static str {
         match self {
-            Self::Filter => "`request-filter` or `response-filter`",
+            Self::Filter => "`connection-filter`, `request-filter` or `response-filter`",
+            Self::TcpFilter => "`connection-filter`",
             Self::Balancer => "`balancer`",
             Self::Persistence => "`persistence`",
         }
@@ -72,8 +79,14 @@ impl Place {
     pub fn suits(self, roles: &[Role]) -> bool {
         match self {
             Self::Filter => {
-                roles.contains(&Role::RequestFilter) || roles.contains(&Role::ResponseFilter)
+                let filters = [
+                    Role::ConnectionFilter,
+                    Role::RequestFilter,
+                    Role::ResponseFilter,
+                ];
+                filters.iter().any(|role| roles.contains(role))
             }
+            Self::TcpFilter => roles.contains(&Role::ConnectionFilter),
             Self::Balancer => roles.contains(&Role::Balancer),
             Self::Persistence => roles.contains(&Role::Persistence),
         }
@@ -82,6 +95,7 @@ impl Place {
     /// Those of a component's roles that are called here.
     pub fn plays(self, role: Role) -> bool {
         match role {
+            Role::ConnectionFilter => matches!(self, Self::Filter | Self::TcpFilter),
             Role::RequestFilter | Role::ResponseFilter => self == Self::Filter,
             Role::Balancer | Role::BalancerAhead | Role::BalancerFeedback => self == Self::Balancer,
             Role::Persistence => self == Self::Persistence,

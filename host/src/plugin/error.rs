@@ -137,6 +137,23 @@ pub enum LoadFault {
     #[error("{hook} wants the input `{input}`, and there is no response yet when it is called")]
     InputTooEarly { hook: Hook, input: String },
 
+    #[error(
+        "{hook} wants the input `{input}`, and there is no request yet when it is called; it can have {offered}"
+    )]
+    InputOfRequest {
+        hook: Hook,
+        input: String,
+        offered: String,
+    },
+
+    #[error("{hook} wants the input `{input}`, and with `mode = \"tcp\"` there are no requests")]
+    NoRequests { hook: Hook, input: String },
+
+    #[error(
+        "it judges connections, but with this config it asks nothing about them, and a frontend with `mode = \"tcp\"` has nothing else to be judged"
+    )]
+    NothingToJudge,
+
     #[error("{hook} wants {found} inputs, and {limit} is the limit")]
     TooManyInputs {
         hook: Hook,
@@ -198,6 +215,7 @@ pub enum Call {
     Instantiate,
     Describe,
     Configure,
+    OnConnection,
     OnRequest,
     OnResponse,
     Update,
@@ -214,6 +232,7 @@ impl Call {
             Self::Instantiate => "start",
             Self::Describe => "describe",
             Self::Configure => "configure",
+            Self::OnConnection => "on-connection",
             Self::OnRequest => "on-request",
             Self::OnResponse => "on-response",
             Self::Update => "update",

@@ -13,7 +13,7 @@ use wasmtime::{
 use super::{
     contract::{Place, Role, full_name},
     imports::State,
-    v0_1::{Decision, Edit, Found, Needs, Outcome, PluginInfo, Server},
+    v0_1::{ConnectionDecision, Decision, Edit, Found, Needs, Outcome, PluginInfo, Server},
 };
 
 /// The values of a hook's inputs. `'static` stands for any lifetime here: a function takes shorter ones.
@@ -23,6 +23,7 @@ type Numbers = Option<&'static [u32]>;
 
 type Describe = TypedFunc<(), (PluginInfo,)>;
 type Configure = TypedFunc<(&'static str,), (Result<Needs, String>,)>;
+type OnConnection = TypedFunc<(Values,), (ConnectionDecision,)>;
 type OnRequest = TypedFunc<(Values,), (Decision,)>;
 type OnResponse = TypedFunc<(Values,), (Vec<Edit>,)>;
 type Update = TypedFunc<(&'static [Server],), ()>;
@@ -36,6 +37,7 @@ type Assigned = TypedFunc<(&'static str, Values), (Vec<Edit>,)>;
 pub(super) struct Exports {
     pub describe: Describe,
     pub configure: Configure,
+    pub on_connection: Option<OnConnection>,
     pub on_request: Option<OnRequest>,
     pub on_response: Option<OnResponse>,
     pub balancer: Option<Balancer>,
@@ -60,6 +62,7 @@ pub(super) struct Persistence {
 pub(super) struct ExportIndices {
     describe: ComponentExportIndex,
     configure: ComponentExportIndex,
+    on_connection: Option<ComponentExportIndex>,
     on_request: Option<ComponentExportIndex>,
     on_response: Option<ComponentExportIndex>,
     balancer: Option<[ComponentExportIndex; 2]>,
@@ -95,6 +98,7 @@ impl ExportIndices {
         Ok(Self {
             describe: find("lifecycle", "describe")?,
             configure: find("lifecycle", "configure")?,
+            on_connection: find_if(Role::ConnectionFilter, "on-connection")?,
             on_request: find_if(Role::RequestFilter, "on-request")?,
             on_response: find_if(Role::ResponseFilter, "on-response")?,
             balancer: pair(Role::Balancer, ["update", "pick"])?,
@@ -114,6 +118,7 @@ impl ExportIndices {
         Ok(Exports {
             describe: binder.function("lifecycle", &self.describe)?,
             configure: binder.function("lifecycle", &self.configure)?,
+            on_connection: binder.optional(Role::ConnectionFilter, self.on_connection.as_ref())?,
             on_request: binder.optional(Role::RequestFilter, self.on_request.as_ref())?,
             on_response: binder.optional(Role::ResponseFilter, self.on_response.as_ref())?,
             balancer: match &self.balancer {

@@ -8,7 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use wasmtime::{Store, Trap, WasmBacktrace};
 
-use crate::model::{Candidate, Decision, Edit, Found, Outcome, Verdict};
+use crate::model::{
+    Candidate, ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Outcome, Verdict,
+};
 
 use super::{
     contract::Role,
@@ -150,6 +152,30 @@ impl Instance {
         let answer = ask(self);
         self.deadline = usual;
         answer
+    }
+
+    /// Asks a connection filter. `values` are those of `inputs(Hook::OnConnection)`, in that order.
+    ///
+    /// A backend's position in the answer has been checked.
+    pub fn on_connection(
+        &mut self,
+        values: &[Option<&str>],
+    ) -> Result<ConnectionDecision, CallError> {
+        let call = Call::OnConnection;
+        let (decision,) = self.call(call, |store, exports| {
+            let on_connection = exports
+                .on_connection
+                .ok_or_else(|| no_role(Role::ConnectionFilter))?;
+            on_connection.call(store, (values,))
+        })?;
+        let decision: ConnectionDecision = decision.into();
+        let checked = match decision.verdict {
+            ConnectionVerdict::UseBackend(index) => check_backend(index, self.backends),
+            ConnectionVerdict::Pass | ConnectionVerdict::Refuse(_) => Ok(()),
+        };
+        let checked = checked.and_then(|()| check_count(decision.vars.len()));
+        self.checked(call, checked)?;
+        Ok(decision)
     }
 
     /// Asks a request filter. `values` are those of `inputs(Hook::OnRequest)`, in that order.
@@ -340,10 +366,7 @@ fn no_role(role: Role) -> wasmtime::Error {
 fn check_decision(decision: &Decision, backends: usize) -> Result<(), String> {
     match &decision.verdict {
         Verdict::Pass => {}
-        Verdict::UseBackend(index) if *index >= backends => {
-            return Err(format!("backend {index}, and it named {backends}"));
-        }
-        Verdict::UseBackend(_) => {}
+        Verdict::UseBackend(index) => check_backend(*index, backends)?,
         Verdict::Reply(reply) => check_status(reply.status)?,
         Verdict::Deny(status) => check_status(*status)?,
     }
@@ -360,13 +383,22 @@ fn check_pick(picked: Option<usize>, servers: usize) -> Result<(), String> {
     }
 }
 
-fn check_edits(edits: &[Edit]) -> Result<(), String> {
-    if edits.len() > EDITS_LIMIT {
-        return Err(format!(
-            "{} edits, and {EDITS_LIMIT} is the limit",
-            edits.len()
-        ));
+fn check_backend(index: usize, backends: usize) -> Result<(), String> {
+    if index < backends {
+        return Ok(());
     }
+    Err(format!("backend {index}, and it named {backends}"))
+}
+
+fn check_count(edits: usize) -> Result<(), String> {
+    if edits <= EDITS_LIMIT {
+        return Ok(());
+    }
+    Err(format!("{edits} edits, and {EDITS_LIMIT} is the limit"))
+}
+
+fn check_edits(edits: &[Edit]) -> Result<(), String> {
+    check_count(edits.len())?;
     edits.iter().try_for_each(|edit| match edit {
         Edit::SetStatus(status) => check_status(*status),
         Edit::SetHeader(_)

@@ -304,6 +304,9 @@ fn try_out(
     let nothing = |hook| vec![None; needs.inputs(hook).len()];
     for role in roles.iter().copied().filter(|role| place.plays(*role)) {
         match role {
+            Role::ConnectionFilter => {
+                instance.on_connection(&nothing(Hook::OnConnection))?;
+            }
             Role::RequestFilter => {
                 instance.on_request(&nothing(Hook::OnRequest))?;
             }

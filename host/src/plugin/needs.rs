@@ -1,6 +1,6 @@
 //! What a plugin asked for when it was configured, checked against what there is.
 
-use crate::model::{BackendName, Hook, Input};
+use crate::model::{BackendName, Hook, Input, ProxyFact};
 
 use super::{contract::Role, error::LoadFault, v0_1};
 
@@ -79,17 +79,19 @@ impl Needs {
 
 fn index(hook: Hook) -> usize {
     match hook {
-        Hook::OnRequest => 0,
-        Hook::OnResponse => 1,
-        Hook::Pick => 2,
-        Hook::Lookup => 3,
-        Hook::Assigned => 4,
+        Hook::OnConnection => 0,
+        Hook::OnRequest => 1,
+        Hook::OnResponse => 2,
+        Hook::Pick => 3,
+        Hook::Lookup => 4,
+        Hook::Assigned => 5,
     }
 }
 
 /// The role whose interface a hook belongs to.
 fn role_of(hook: Hook) -> Role {
     match hook {
+        Hook::OnConnection => Role::ConnectionFilter,
         Hook::OnRequest => Role::RequestFilter,
         Hook::OnResponse => Role::ResponseFilter,
         Hook::Pick => Role::Balancer,
@@ -120,6 +122,13 @@ fn check_input(hook: Hook, text: &str) -> Result<Input, LoadFault> {
         return Err(LoadFault::InputTooEarly {
             hook,
             input: text.to_owned(),
+        });
+    }
+    if !input.is_of_connection() && !hook.sees_request() {
+        return Err(LoadFault::InputOfRequest {
+            hook,
+            input: text.to_owned(),
+            offered: offered_inputs(hook),
         });
     }
     Ok(input)
@@ -156,7 +165,9 @@ fn offered_inputs(hook: Hook) -> String {
         Input::FrontendName,
         Input::BackendName,
         Input::RequestId,
+        Input::Proxy(ProxyFact::Authority),
     ];
+    offered.retain(|input| hook.sees_request() || input.is_of_connection());
     if hook.sees_response() {
         offered.extend([
             Input::Status,
@@ -165,7 +176,8 @@ fn offered_inputs(hook: Hook) -> String {
             Input::ResponseCookie(name()),
         ]);
     }
-    let names: Vec<String> = offered.iter().map(ToString::to_string).collect();
+    let mut names: Vec<String> = offered.iter().map(ToString::to_string).collect();
+    names.push("first-bytes(N)".to_owned());
     names.join(", ")
 }
 

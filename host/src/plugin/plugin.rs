@@ -12,7 +12,7 @@ use crate::{
 use super::{
     component::{Component, Digest},
     contract::{Place, Role},
-    error::{Call, CallError, CallFault},
+    error::{Call, CallError, CallFault, LoadFault},
     exports::ExportIndices,
     imports::{State, Surroundings},
     instance::{Deadline, Instance, StartError},
@@ -156,7 +156,14 @@ impl Plugin {
     /// responses unless it named inputs for them, be it none: most such plugins have nothing to say there.
     pub fn has_hook(&self, hook: Hook) -> bool {
         match hook {
-            Hook::OnRequest => self.has(Role::RequestFilter),
+            Hook::OnConnection => {
+                self.has(Role::ConnectionFilter)
+                    && (self.needs.names(hook) || !self.judges_more_than_connections())
+            }
+            Hook::OnRequest => {
+                self.has(Role::RequestFilter)
+                    && (self.needs.names(hook) || !self.needs.names(Hook::OnConnection))
+            }
             Hook::OnResponse => {
                 self.has(Role::ResponseFilter)
                     && (self.needs.names(hook) || !self.has(Role::RequestFilter))
@@ -164,6 +171,31 @@ impl Plugin {
             Hook::Pick => self.has(Role::Balancer),
             Hook::Lookup | Hook::Assigned => self.has(Role::Persistence),
         }
+    }
+
+    fn judges_more_than_connections(&self) -> bool {
+        self.has(Role::RequestFilter) || self.has(Role::ResponseFilter)
+    }
+
+    /// Whether it can be used where there are no requests: it must not ask for what only they have.
+    pub fn check_without_requests(&self) -> Result<(), LoadFault> {
+        let hooks = [Hook::OnConnection, Hook::Pick, Hook::Lookup, Hook::Assigned];
+        for hook in hooks.into_iter().filter(|hook| self.has_hook(*hook)) {
+            let wrong = self
+                .inputs(hook)
+                .iter()
+                .find(|input| !input.is_of_session());
+            if let Some(input) = wrong {
+                return Err(LoadFault::NoRequests {
+                    hook,
+                    input: input.to_string(),
+                });
+            }
+        }
+        if self.has(Role::ConnectionFilter) && !self.has_hook(Hook::OnConnection) {
+            return Err(LoadFault::NothingToJudge);
+        }
+        Ok(())
     }
 
     /// The values that a hook is to be called with, in this order.

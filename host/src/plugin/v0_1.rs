@@ -17,6 +17,7 @@ mod generated {
             package weir:host;
             world types-of-plugins {
                 import weir:plugin/lifecycle@0.1.0;
+                import weir:plugin/connection-filter@0.1.0;
                 import weir:plugin/request-filter@0.1.0;
                 import weir:plugin/balancer@0.1.0;
                 import weir:plugin/balancer-feedback@0.1.0;
@@ -29,6 +30,9 @@ mod generated {
 pub(super) use generated::weir::plugin::{
     balancer::Server,
     balancer_feedback::Outcome,
+    connection_filter::{
+        Decision as ConnectionDecision, Refusal, Var, Verdict as ConnectionVerdict,
+    },
     lifecycle::{HookInputs, Needs, PluginInfo},
     persistence::Found,
     request_filter::{Decision, Verdict},
@@ -91,6 +95,35 @@ impl From<Decision> for model::Decision {
             verdict: decision.verdict.into(),
             edits: edits(decision.edits),
             response_edits: edits(decision.response_edits),
+        }
+    }
+}
+
+impl From<ConnectionDecision> for model::ConnectionDecision {
+    fn from(decision: ConnectionDecision) -> Self {
+        Self {
+            verdict: decision.verdict.into(),
+            vars: decision.vars.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<ConnectionVerdict> for model::ConnectionVerdict {
+    fn from(verdict: ConnectionVerdict) -> Self {
+        match verdict {
+            ConnectionVerdict::Pass => Self::Pass,
+            ConnectionVerdict::UseBackend(index) => Self::UseBackend(position(index)),
+            ConnectionVerdict::Refuse(Refusal::Close) => Self::Refuse(model::Refusal::Close),
+            ConnectionVerdict::Refuse(Refusal::Reset) => Self::Refuse(model::Refusal::Reset),
+        }
+    }
+}
+
+impl From<Var> for model::Header {
+    fn from(var: Var) -> Self {
+        Self {
+            name: var.name,
+            value: var.value,
         }
     }
 }

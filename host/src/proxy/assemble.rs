@@ -1,7 +1,7 @@
 //! From a configuration to a generation: plugins loaded, maps read, names resolved, sockets bound. All
 //! errors are collected; a generation that cannot be built leaves everything as it was.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use super::{
     listeners::{Acceptors, Listeners, Plan},
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     backend::{Grain, Hindrance, Server, ServerAddress, ServerState},
-    config::{self, Address, AdminState, Config, ConfigError, ListenerTls},
-    frontend::{Backend, Filter, Frontend, Generation, PluginUse},
+    config::{self, Address, AdminState, Config, ConfigError, ListenerTls, Mode},
+    frontend::{Backend, Filter, Frontend, Generation, Inspect, PluginUse},
     http::scan::HeadLimits,
-    model::BackendName,
+    model::{BackendName, Hook},
     net::{
         AcmeChallenges, BindError, Namespace, NamespaceError, Origin, ResolveError, SessionKeeper,
         SystemRoots, TlsAcceptor, TlsConnector,
@@ -168,6 +168,11 @@ impl Builder {
             maps: &maps,
             system_roots: SystemRoots::default(),
             backends: &names,
+            modes: config
+                .backends
+                .iter()
+                .map(|b| (b.name.clone(), b.mode))
+                .collect(),
             names: FirstLook::default(),
             errors: &mut errors,
         };
@@ -213,6 +218,7 @@ struct Loader<'a> {
     maps: &'a MapStore,
     system_roots: SystemRoots,
     backends: &'a [BackendName],
+    modes: HashMap<BackendName, Mode>,
     names: FirstLook,
     errors: &'a mut Vec<BuildError>,
 }
@@ -225,20 +231,31 @@ impl Loader<'_> {
             .enumerate()
             .map(|(position, used)| {
                 let frontend = config.name.clone();
-                self.filter(used, PluginPlace::Filter { frontend, position })
+                self.filter(
+                    used,
+                    config.mode,
+                    PluginPlace::Filter { frontend, position },
+                )
             })
             .collect();
+        let filters: Vec<Filter> = filters.into_iter().collect::<Option<_>>()?;
         let most = config.max_connections.unwrap_or(usize::MAX);
         // A gate that is there already keeps its limit until the generation serves.
         let gate = self.builder.registry.gate(&config.name, most);
         Some(Frontend {
             name: config.name.clone(),
-            filters: filters.into_iter().collect::<Option<_>>()?,
+            mode: config.mode,
+            judges_connections: filters
+                .iter()
+                .any(|filter| filter.used.plugin.has_hook(Hook::OnConnection)),
+            inspect: Inspect::of(&filters),
+            filters,
             default_backend: config
                 .default_backend
                 .as_ref()
                 .and_then(|name| self.position(name)),
             forwarded_for: config.forwarded_for.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
             log_empty_connections: config.log_empty_connections,
             request_id_header: config.request_id_header.clone(),
             timeouts: config.timeouts.clone(),
@@ -329,9 +346,32 @@ impl Loader<'_> {
         self.backends.iter().position(|known| known == name)
     }
 
-    fn filter(&mut self, config: &config::PluginUse, shown: PluginPlace) -> Option<Filter> {
-        let used = self.plugin(config, Place::Filter, shown)?;
+    fn filter(
+        &mut self,
+        config: &config::PluginUse,
+        mode: Mode,
+        shown: PluginPlace,
+    ) -> Option<Filter> {
+        let place = match mode {
+            Mode::Http => Place::Filter,
+            Mode::Tcp => Place::TcpFilter,
+        };
+        let used = self.plugin(config, place, shown)?;
+        self.suits(config, mode, &used)?;
         let named = used.plugin.backends();
+        if let Some(other) = named
+            .iter()
+            .find(|name| self.modes.get(*name) != Some(&mode))
+        {
+            let message = format!(
+                "plugin `{}`: it routes to the backend `{other}`, whose `mode` is not \"{}\" as this frontend's",
+                used.plugin.name(),
+                mode.as_str()
+            );
+            let error = config.places.plugin_error(message);
+            self.errors.push(BuildError::Config(error));
+            return None;
+        }
         let backends = named.iter().map(|name| self.position(name));
         Some(Filter {
             backends: backends.collect::<Option<_>>()?,
@@ -348,7 +388,11 @@ impl Loader<'_> {
         position: usize,
     ) -> Option<Filter> {
         let backend = backend.name.clone();
-        let filter = self.filter(used, PluginPlace::BackendFilter { backend, position })?;
+        let filter = self.filter(
+            used,
+            Mode::Http,
+            PluginPlace::BackendFilter { backend, position },
+        )?;
         if filter.backends.is_empty() {
             return Some(filter);
         }
@@ -358,6 +402,21 @@ impl Loader<'_> {
         );
         let error = BuildError::Config(used.places.plugin_error(message));
         self.errors.push(error);
+        None
+    }
+
+    /// Whether a plugin asks for nothing that there is not with this mode. If not, that was said.
+    fn suits(&mut self, config: &config::PluginUse, mode: Mode, used: &PluginUse) -> Option<()> {
+        let checked = match mode {
+            Mode::Http => Ok(()),
+            Mode::Tcp => used.plugin.check_without_requests(),
+        };
+        let Err(fault) = checked else {
+            return Some(());
+        };
+        let plugin = used.plugin.name().clone();
+        self.errors
+            .extend(located(config, &LoadError { plugin, fault }));
         None
     }
 
@@ -390,10 +449,14 @@ impl Loader<'_> {
             self.errors.push(BuildError::Resolve { place, source });
         }
         let balancer = balancer?;
+        self.suits(&config.balancer, config.mode, &balancer)?;
         let persistence = match persistence {
             Some(loaded) => Some(loaded?),
             None => None,
         };
+        if let Some((used, place)) = persistence.as_ref().zip(config.persistence.as_ref()) {
+            self.suits(place, config.mode, used)?;
+        }
         let metrics = &self.builder.metrics;
         Some(Backend {
             filters: filters.into_iter().collect::<Option<_>>()?,
@@ -455,6 +518,7 @@ impl Loader<'_> {
             tls,
             protocol: config.protocol,
             http2: Arc::new(around.http2.clone()),
+            send_proxy: config.reach.send_proxy,
             origin: Arc::new(Origin::new(namespace, config.reach.source)),
             state: self
                 .builder

@@ -38,13 +38,21 @@ pub struct AccessRecord<'a> {
     /// Whether a retry went to another server than was first chosen.
     pub redispatched: bool,
     pub queues: Queues,
-    /// `None` if what came was no request.
-    pub request: Option<RequestLine<'a>>,
+    pub spoken: Spoken<'a>,
     pub request_id: &'a str,
     /// What the filters said, such as `deny`; `None` if they let it pass.
     pub verdict: Option<&'a str>,
     /// Who failed: `client`, `server`, `plugin` or `proxy`.
     pub fault: Option<&'a str>,
+}
+
+/// What the client's bytes were taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoken<'a> {
+    /// `None` if what came was no request.
+    Http(Option<RequestLine<'a>>),
+    /// Nothing; so many of them were passed on.
+    Tcp { received: u64 },
 }
 
 /// How long each phase took; `None` if it was not reached.
@@ -87,7 +95,7 @@ pub struct RequestLine<'a> {
     pub version: &'a str,
 }
 
-/// Appends HAProxy's `option httplog` line, without a line end. Nothing foreign in it can end the
+/// Appends HAProxy's `option httplog` line, or for TCP its `option tcplog` line, without a line end. Nothing foreign in it can end the
 /// line or a quoted part.
 pub fn format_httplog(record: &AccessRecord<'_>, dates: &mut Dates, out: &mut Vec<u8>) {
     push_client(out, record.client);
@@ -103,6 +111,10 @@ pub fn format_httplog(record: &AccessRecord<'_>, dates: &mut Dates, out: &mut Ve
     out.push(b'/');
     out.extend_from_slice(record.server.unwrap_or("<NOSRV>").as_bytes());
     out.push(b' ');
+    let request = match record.spoken {
+        Spoken::Http(request) => request,
+        Spoken::Tcp { .. } => return push_session(out, record),
+    };
     push_timers(out, &record.timers);
     out.push(b' ');
     match record.status {
@@ -117,7 +129,7 @@ pub fn format_httplog(record: &AccessRecord<'_>, dates: &mut Dates, out: &mut Ve
     out.push(b' ');
     push_counts(out, record);
     out.extend_from_slice(b" \"");
-    match &record.request {
+    match request {
         Some(line) => {
             push_escaped(out, line.method);
             out.push(b' ');
@@ -130,6 +142,21 @@ pub fn format_httplog(record: &AccessRecord<'_>, dates: &mut Dates, out: &mut Ve
     out.push(b'"');
 }
 
+/// The rest of a `tcplog` line.
+fn push_session(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
+    for timer in [record.timers.queue, record.timers.connect] {
+        push_timer(out, timer);
+        out.push(b'/');
+    }
+    push_number(out, record.timers.total.as_millis() as u64);
+    out.push(b' ');
+    push_number(out, record.bytes);
+    out.push(b' ');
+    out.extend_from_slice(&record.termination[..2]);
+    out.push(b' ');
+    push_counts(out, record);
+}
+
 fn push_timers(out: &mut Vec<u8>, timers: &Timers) {
     for timer in [
         timers.request,
@@ -137,13 +164,17 @@ fn push_timers(out: &mut Vec<u8>, timers: &Timers) {
         timers.connect,
         timers.response,
     ] {
-        match timer {
-            Some(timer) => push_number(out, timer.as_millis() as u64),
-            None => out.extend_from_slice(b"-1"),
-        }
+        push_timer(out, timer);
         out.push(b'/');
     }
     push_number(out, timers.total.as_millis() as u64);
+}
+
+fn push_timer(out: &mut Vec<u8>, timer: Option<Duration>) {
+    match timer {
+        Some(timer) => push_number(out, timer.as_millis() as u64),
+        None => out.extend_from_slice(b"-1"),
+    }
 }
 
 fn push_counts(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
@@ -202,11 +233,11 @@ pub(super) mod tests {
             retries: 0,
             redispatched: false,
             queues: Queues::default(),
-            request: Some(RequestLine {
+            spoken: Spoken::Http(Some(RequestLine {
                 method: b"GET",
                 target: b"/x?y",
                 version: "HTTP/1.1",
-            }),
+            })),
             request_id: "00c0ffee",
             verdict: None,
             fault: None,
@@ -237,7 +268,7 @@ pub(super) mod tests {
             status: Some(400),
             bytes: 0,
             termination: *b"PR--",
-            request: None,
+            spoken: Spoken::Http(None),
             ..record()
         };
         assert_eq!(
@@ -273,17 +304,40 @@ pub(super) mod tests {
                 server: 5,
                 backend: 6,
             },
-            request: Some(RequestLine {
+            spoken: Spoken::Http(Some(RequestLine {
                 method: b"GET",
                 target: b"/\"\n<script>",
                 version: "HTTP/1.0",
-            }),
+            })),
             ..record()
         };
         assert_eq!(
             line(&odd),
             "::1:50310 [21/Nov/2026:01:59:41.176] f~ b/web-a 1/501/-1/-1/502 -1 50 - - sQDI \
              4/3/2/1/+2 5/6 \"GET /#22#0A<script> HTTP/1.0\""
+        );
+    }
+
+    #[test]
+    fn a_session_is_haproxys_tcplog_line() {
+        let session = AccessRecord {
+            spoken: Spoken::Tcp { received: 7 },
+            timers: Timers {
+                request: Some(Duration::ZERO),
+                queue: Some(Duration::from_millis(1)),
+                connect: None,
+                response: None,
+                total: Duration::from_millis(3_006),
+            },
+            status: None,
+            bytes: 0,
+            termination: *b"SC--",
+            retries: 3,
+            ..record()
+        };
+        assert_eq!(
+            line(&session),
+            "127.0.0.1:40176 [21/Nov/2026:01:59:41.176] f b/web-a 1/-1/3006 0 SC 1/1/0/0/3 0/0"
         );
     }
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::{
-    access::AccessRecord,
+    access::{AccessRecord, Spoken},
     date::Dates,
     text::{push_client, push_number, push_runs},
 };
@@ -26,7 +26,7 @@ pub fn format_json(record: &AccessRecord<'_>, dates: &mut Dates, out: &mut Vec<u
     if let Some(server) = record.server {
         text(out, "server", server.as_bytes());
     }
-    if let Some(line) = &record.request {
+    if let Spoken::Http(Some(line)) = &record.spoken {
         text(out, "method", line.method);
         text(out, "target", line.target);
         text(out, "version", line.version.as_bytes());
@@ -35,6 +35,9 @@ pub fn format_json(record: &AccessRecord<'_>, dates: &mut Dates, out: &mut Vec<u
         number(out, "status", u64::from(status));
     }
     number(out, "bytes", record.bytes);
+    if let Spoken::Tcp { received } = record.spoken {
+        number(out, "bytes_received", received);
+    }
     if let Some(verdict) = record.verdict {
         text(out, "verdict", verdict.as_bytes());
     }
@@ -166,7 +169,7 @@ mod tests {
             backend: None,
             server: None,
             status: None,
-            request: None,
+            spoken: Spoken::Http(None),
             timers: Timers::default(),
             ..record()
         });
@@ -186,11 +189,11 @@ mod tests {
     fn any_bytes_make_a_valid_line() {
         let every: Vec<u8> = (0..=255).collect();
         let object = parsed(&AccessRecord {
-            request: Some(RequestLine {
+            spoken: Spoken::Http(Some(RequestLine {
                 method: b"GET",
                 target: &every,
                 version: "HTTP/1.1",
-            }),
+            })),
             ..record()
         });
         let latin1: String = every.iter().map(|byte| char::from(*byte)).collect();

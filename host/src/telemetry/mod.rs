@@ -12,7 +12,7 @@ mod prometheus;
 mod sink;
 mod text;
 
-pub use access::{AccessRecord, Connections, Queues, RequestLine, Timers, format_httplog};
+pub use access::{AccessRecord, Connections, Queues, RequestLine, Spoken, Timers, format_httplog};
 pub use date::Dates;
 pub use handshake::FailedHandshake;
 pub use hub::{LogHub, LogWriter};

@@ -131,6 +131,7 @@ fn measure_place(
 
 fn role(hook: Hook) -> Role {
     match hook {
+        Hook::OnConnection => Role::ConnectionFilter,
         Hook::OnRequest => Role::RequestFilter,
         Hook::OnResponse => Role::ResponseFilter,
         Hook::Pick => Role::Balancer,
@@ -158,6 +159,7 @@ impl Bench<'_> {
         };
         let instance = &mut self.instance;
         let measured = match hook {
+            Hook::OnConnection => batches(time, || instance.on_connection(&values).map(drop))?,
             Hook::OnRequest => batches(time, || instance.on_request(&values).map(drop))?,
             Hook::OnResponse => batches(time, || instance.on_response(&values).map(drop))?,
             Hook::Lookup => batches(time, || instance.lookup(&values).map(drop))?,

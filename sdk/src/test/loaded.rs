@@ -5,15 +5,20 @@ use std::{fmt, num::NonZeroU32, time::Duration};
 use crate::{
     balancing::{Outcome, Pick, Server},
     config,
+    connection::{ConnectionDecision, ConnectionVerdict},
     contract::lifecycle::exports::weir::plugin::lifecycle as contract,
     decision::{Decision, Verdict},
     edits::ResponseEdits,
-    hook::{Hook, NAMES, OnAssigned, OnLookup, OnPick, OnRequest, OnResponse},
+    hook::{
+        Hook, NAMES, OnAssigned, OnConnection, OnLookup, OnPick, OnRequest, OnResponse,
+        sealed::Hook as _,
+    },
     needs::Needs,
     plugin::{
-        Balancer, FeedbackBalancer, Found, Persistence, Plugin, RequestFilter, ResponseFilter,
+        Balancer, ConnectionFilter, FeedbackBalancer, Found, Persistence, Plugin, RequestFilter,
+        ResponseFilter,
     },
-    test::{Request, Response},
+    test::{Connection, Request, Response},
     values::Values,
 };
 
@@ -118,6 +123,26 @@ impl<P: Plugin> Loaded<P> {
                 of_response.unwrap_or_else(|| request.fact(input))
             })
             .collect()
+    }
+}
+
+impl<P: ConnectionFilter> Loaded<P> {
+    pub fn on_connection(&mut self, connection: &Connection) -> ConnectionDecision {
+        let hooks = &mut self.needs.inputs.iter();
+        let asked = hooks.find(|hook| hook.hook == NAMES[OnConnection::POSITION]);
+        let inputs = asked.map_or(&[][..], |hook| &hook.inputs);
+        let facts: Vec<_> = inputs.iter().map(|input| connection.fact(input)).collect();
+        self.plugin.on_connection(&Values::new(&facts))
+    }
+
+    /// Which backend the decision on a connection chose; none if it did not choose one.
+    pub fn backend_of_connection(&self, decision: &ConnectionDecision) -> Option<&str> {
+        match decision.verdict {
+            ConnectionVerdict::UseBackend(backend) => {
+                Some(&self.needs.backends[backend.0 as usize])
+            }
+            ConnectionVerdict::Pass | ConnectionVerdict::Refuse(_) => None,
+        }
     }
 }
 

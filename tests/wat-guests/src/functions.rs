@@ -11,7 +11,7 @@ pub struct Function {
 const VALUES: &str = "(param $values i32) (param $count i32)";
 const ADDRESS: &str = "(result i32)";
 
-pub const FUNCTIONS: [Function; 10] = [
+pub const FUNCTIONS: [Function; 11] = [
     Function {
         interface: "lifecycle",
         name: "describe",
@@ -24,6 +24,13 @@ pub const FUNCTIONS: [Function; 10] = [
         name: "configure",
         parameters: "(param $config i32) (param $length i32)",
         // 0: 0 (ok) or 1; 4: three lists of two words, or the error's text
+        result: ADDRESS,
+    },
+    Function {
+        interface: "connection-filter",
+        name: "on-connection",
+        parameters: VALUES,
+        // 0: 0 pass, 1 use-backend, 2 refuse; 4: backend or refusal; 8: variables
         result: ADDRESS,
     },
     Function {

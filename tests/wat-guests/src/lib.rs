@@ -31,6 +31,7 @@ const WASI: &str = include_str!("wasi.wit");
 /// The world that a guest is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    ConnectionFilter,
     RequestFilter,
     ResponseFilter,
     /// Both directions.
@@ -42,7 +43,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::ConnectionFilter,
         Self::RequestFilter,
         Self::ResponseFilter,
         Self::Filter,
@@ -54,6 +56,7 @@ impl Kind {
 
     fn world(self) -> &'static str {
         match self {
+            Self::ConnectionFilter => "connection-filter-plugin",
             Self::RequestFilter => "request-filter-plugin",
             Self::ResponseFilter => "response-filter-plugin",
             Self::Filter => "filter-plugin",
@@ -67,6 +70,7 @@ impl Kind {
     fn exports(self, interface: &str) -> bool {
         match interface {
             "lifecycle" => true,
+            "connection-filter" => self == Self::ConnectionFilter,
             "request-filter" => matches!(self, Self::RequestFilter | Self::Filter),
             "response-filter" => matches!(self, Self::ResponseFilter | Self::Filter),
             "balancer" => matches!(

@@ -26,7 +26,7 @@ use super::{
         exchange::Exchange,
         facts::Ends,
         generation::{Frontend, LocalGeneration},
-        record::Record,
+        record::{Caller, Record},
         side::{ClientSide, WholeAnswer},
         worker::{IdleTicket, Worker},
     },
@@ -451,7 +451,10 @@ async fn refuse(
         &generation.shared,
         frontend,
         head,
-        client.ends(),
+        Caller {
+            ends: client.ends(),
+            forwarded: None,
+        },
         id,
     );
 }

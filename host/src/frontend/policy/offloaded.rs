@@ -5,7 +5,10 @@ use std::{iter::once, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::{Decision, Edit, Failed, Found, Hook, LocalPlugin, checked_decision, checked_response};
+use super::{
+    ConnectionDecision, Decision, Edit, Failed, Found, Hook, LocalPlugin, checked_decision,
+    checked_response,
+};
 use crate::{
     backend::Server,
     frontend::facts::Facts,
@@ -43,6 +46,18 @@ impl LocalPlugin {
         let answer = offload.call(call, ask).await;
         self.settle(facts, answer)
     }
+}
+
+pub async fn on_connection(
+    plugin: &LocalPlugin,
+    offload: &Offload,
+    facts: &Facts<'_>,
+) -> Result<ConnectionDecision, Failed> {
+    let values = Values::of(plugin, Hook::OnConnection, facts);
+    let ask = move |instance: &mut Instance| instance.on_connection(&values.borrowed());
+    plugin
+        .call_offloaded(offload, Call::OnConnection, facts, ask)
+        .await
 }
 
 pub async fn on_request(

@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// Every hook, and how it is called.
-const HOOKS: [(Kind, Place, Call); 8] = [
+const HOOKS: [(Kind, Place, Call); 9] = [
+    (Kind::ConnectionFilter, Place::TcpFilter, Call::OnConnection),
     (Kind::RequestFilter, Place::Filter, Call::OnRequest),
     (Kind::ResponseFilter, Place::Filter, Call::OnResponse),
     (Kind::Balancer, Place::Balancer, Call::Update),
@@ -34,6 +35,7 @@ fn server() -> Candidate {
 
 fn call(instance: &mut Instance, call: Call) -> Result<(), CallError> {
     match call {
+        Call::OnConnection => instance.on_connection(&[]).map(drop),
         Call::OnRequest => instance.on_request(&[]).map(drop),
         Call::OnResponse => instance.on_response(&[]).map(drop),
         Call::Update => instance.update(&[server()]),
