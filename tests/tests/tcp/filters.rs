@@ -184,7 +184,7 @@ async fn tls_is_between_client_and_server() {
 #[tokio::test]
 async fn an_ip_list_keeps_clients_out_of_tcp() {
     let server = ManualServer::start().await;
-    let filter = "[[frontend.filter]]\nplugin = \"ip-list\"\nconfig = { deny = [\"127.0.0.66\"] }";
+    let filter = "[[frontend.filter]]\nplugin = \"ip-list\"\nconfig = { deny = [\"127.0.0.66\"], refuse = \"close\" }";
     let weir = Weir::start(&tcp(&[server.address()], filter, "")).await;
     let mut denied = Client::connect_from([127, 0, 0, 66].into(), weir.address("web")).await;
     denied.expect_close().await;
@@ -204,7 +204,7 @@ async fn the_same_filter_stands_in_front_of_http() {
     let origin = Origin::start("a").await;
     let at = |place: &str| {
         format!(
-            "[[frontend.filter]]\nplugin = \"ip-list\"\nconfig = {{ deny = [\"127.0.0.66\"], at = \"{place}\" }}"
+            "[[frontend.filter]]\nplugin = \"ip-list\"\nconfig = {{ deny = [\"127.0.0.66\"], at = \"{place}\", refuse = \"close\" }}"
         )
     };
     let weir = Weir::start(&simple(&[origin.address()], &at("connection"), "")).await;
@@ -226,7 +226,7 @@ async fn the_same_filter_stands_in_front_of_http() {
 async fn a_changed_map_counts_for_the_next_connection() {
     let server = ManualServer::start().await;
     let map = "[[map]]\nname = \"clients\"\nfile = \"clients.map\"\nmatch = \"cidr\"\n\n";
-    let filter = "[[frontend.filter]]\nplugin = \"ip-list\"\nmaps = [\"clients\"]\nconfig = { map = \"clients\", default = \"allow\" }";
+    let filter = "[[frontend.filter]]\nplugin = \"ip-list\"\nmaps = [\"clients\"]\nconfig = { map = \"clients\", default = \"allow\", refuse = \"close\" }";
     let config = format!("{map}{}", tcp(&[server.address()], filter, ""));
     let weir = Weir::builder()
         .file("clients.map", "127.0.0.0/8 deny\n")
