@@ -11,13 +11,7 @@ pub mod config;
 pub mod http;
 #[path = "../../host/src/model/mod.rs"]
 pub mod model;
-pub mod net {
-    //! Of the folder only what is pure.
-    #[path = "../../../host/src/net/client_hello.rs"]
-    pub mod client_hello;
-    #[path = "../../../host/src/net/proxy_protocol/mod.rs"]
-    pub mod proxy_protocol;
-}
+pub mod net;
 pub mod plugin;
 pub mod second_reader;
 pub mod stream;

@@ -63,6 +63,7 @@ pub fn read_client_hello(bytes: &[u8]) -> Result<Option<ClientHello>, NoHello> {
     }
     match input.take(length) {
         Some(body) => parse(body).ok_or(NoHello::Malformed).map(Some),
+        None if whole => Err(NoHello::Malformed),
         None => Ok(None),
     }
 }
@@ -369,5 +370,7 @@ mod tests {
         );
         let other = [22, 3, 1, 0, 1, 1, 23, 3, 3, 0, 1];
         assert_eq!(read_client_hello(&other), Err(NoHello::Malformed));
+        let later = [22, 3, 1, 0, 5, 1, 0, 0, 50, 3, 23, 3, 3, 0, 1];
+        assert_eq!(read_client_hello(&later), Err(NoHello::Malformed));
     }
 }
