@@ -26,10 +26,7 @@ pub fn cookie(line: &Line) -> Result<(Option<Table>, Fate), Problem> {
             flag @ ("indirect" | "nocache" | "preserve" | "httponly" | "secure") => {
                 options.set(flag, true)
             }
-            "domain" => options.set(
-                "domain",
-                words.need("a domain")?.text.trim_start_matches('.'),
-            ),
+            "domain" => options.set("domain", words.need("a domain")?.text.as_str()),
             option @ ("maxidle" | "maxlife") => {
                 let word = words.need("a time")?;
                 let time = text::duration(&word.text, "s").map_err(|what| wrong(word, what))?;

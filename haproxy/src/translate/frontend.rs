@@ -285,7 +285,11 @@ impl<'t> Translator<'t> {
         };
         let path = path.text.split('?').next().unwrap_or_default();
         let mut rule = Rule::default();
-        rule.when.value = Some(Table::of("raw_path", Table::of("exact", path)).into());
+        rule.when.value = Some(
+            Table::of("raw_path", Table::of("exact", path))
+                .with("query", Table::of("present", false))
+                .into(),
+        );
         let body = "<html><body><h1>200 OK</h1>\nService ready.\n</body></html>\n";
         let headers = Table::of("Cache-Control", "no-cache").with("Content-Type", "text/html");
         rule.body.set(
