@@ -13,7 +13,7 @@ mod proxies;
 #[path = "haproxy/setup.rs"]
 mod setup;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, thread};
 
 use self::{
     proxies::{Kind, Proxy},
@@ -35,7 +35,12 @@ fn the_same_configuration_behaves_the_same() {
     let weir = Proxy::start(Kind::Weir, &setups);
     let mut report = String::new();
     for setup in &setups {
-        let (theirs, ours) = (haproxy.observe(setup), weir.observe(setup));
+        // Each waits to see whether its connection is kept; both can at the same time.
+        let (theirs, ours) = thread::scope(|scope| {
+            let theirs = scope.spawn(|| haproxy.observe(setup));
+            let ours = weir.observe(setup);
+            (theirs.join().expect("the client ends"), ours)
+        });
         judge(setup, &theirs, &ours, &mut report);
     }
     assert!(report.is_empty(), "{report}\n{}", weir.told());

@@ -96,7 +96,7 @@ const SUFFIXED: [&str; 16] = [
 ///
 /// # Errors
 /// A condition that makes no sense, at its place.
-pub fn split_condition<'w>(words: &'w [Word]) -> Result<(&'w [Word], Option<Condition>), Problem> {
+pub fn split_condition(words: &[Word]) -> Result<(&[Word], Option<Condition>), Problem> {
     let Some(at) = words
         .iter()
         .position(|word| matches!(word.text.as_str(), "if" | "unless"))

@@ -13,7 +13,10 @@ use super::{
 };
 
 /// The value of `balance`, if it is not the default, and what becomes of the lines.
-pub fn balance<'f>(draft: &Draft<'f>) -> Result<(Option<Value>, Vec<(&'f Line, Fate)>), Problem> {
+pub type Balance<'f> = (Option<Value>, Vec<(&'f Line, Fate)>);
+
+/// Reads all that a backend says about balancing.
+pub fn balance<'f>(draft: &Draft<'f>) -> Result<Balance<'f>, Problem> {
     let mut fates = Vec::new();
     let mut value = None;
     let mut hashes = false;

@@ -75,6 +75,15 @@ pub fn cookie(line: &Line) -> Result<(Option<Table>, Fate), Problem> {
             return Ok((None, fate.and(Fate::dropped(why))));
         }
     }
+    if config.get("mode").is_some() && !options.is_empty() {
+        let names: Vec<&str> = options.iter().map(|(name, _)| name).collect();
+        let note = format!(
+            "the server's own cookie is changed and no more: without {}",
+            names.join(", ")
+        );
+        fate = fate.and(Fate::nearly(note));
+        options = Table::new();
+    }
     for (key, value) in options.iter() {
         config.set(key, value.clone());
     }

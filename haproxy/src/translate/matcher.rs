@@ -175,7 +175,7 @@ impl Matchers<'_> {
             }
         }
         let of = template::sample(&test.sample, self.maps, used)?;
-        let one = |(least, most): &(Option<i64>, Option<i64>)| {
+        let one = |(least, most): &Range| {
             let mut table = Table::of("of", of.as_str());
             if let Some(least) = least {
                 table.set("at_least", *least);
@@ -404,8 +404,11 @@ fn counted_header(test: &Test, used: &mut Used) -> Result<Value, Reason> {
     Ok(Table::of("header", Table::of("name", header).with("present", present)).into())
 }
 
+/// The least and the most, if there are such.
+type Range = (Option<i64>, Option<i64>);
+
 /// The least and the most of each range.
-fn ranges(patterns: &[String]) -> Result<Vec<(Option<i64>, Option<i64>)>, Reason> {
+fn ranges(patterns: &[String]) -> Result<Vec<Range>, Reason> {
     let number = |text: &str| {
         text.parse::<i64>()
             .map_err(|_| format!("`{text}` is no number"))
@@ -449,7 +452,7 @@ fn ranges(patterns: &[String]) -> Result<Vec<(Option<i64>, Option<i64>)>, Reason
 }
 
 /// Ranges of statuses as codes and classes, if they are such.
-fn statuses(ranges: &[(Option<i64>, Option<i64>)]) -> Option<Value> {
+fn statuses(ranges: &[Range]) -> Option<Value> {
     let mut all = Vec::new();
     for (least, most) in ranges {
         let (least, most) = (least.unwrap_or(100), most.unwrap_or(599));

@@ -108,12 +108,10 @@ impl<'t> RuleReader<'_, 't> {
                 let status = words.number(200, 599)?;
                 rule.body.set("set_status", status);
             }
-            ("http-response" | "http-after-response", name)
-                if matches!(
-                    name,
-                    "set-header" | "add-header" | "del-header" | "replace-header" | "replace-value"
-                ) =>
-            {
+            (
+                "http-response" | "http-after-response",
+                "set-header" | "add-header" | "del-header" | "replace-header" | "replace-value",
+            ) => {
                 self.header(action, &mut words, &mut rule)?;
             }
             ("http-response", "set-var" | "set-var-fmt")
@@ -290,7 +288,7 @@ impl<'t> RuleReader<'_, 't> {
             | "set-priority-offset" => {
                 return Err(self.absent(action, name));
             }
-            _ => return Err(self.absent(action, name).into()),
+            _ => return Err(self.absent(action, name)),
         }
         words.end()?;
         Ok(true)

@@ -155,7 +155,7 @@ impl Template {
         let not_url = template
             .literals()
             .flat_map(str::chars)
-            .find(|c| !is_url(*c) && !(has_groups && *c == '\\'));
+            .find(|c| !(is_url(*c) || has_groups && *c == '\\'));
         match not_url {
             Some(c) if place == Place::Url => Err(TemplateError::NotUrl(c)),
             _ => Ok(template),

@@ -114,6 +114,9 @@ fn read_answer(stream: &mut BufReader<TcpStream>, is_head: bool) -> Option<Answe
     }
     fields.retain(|field| !field.starts_with("date: "));
     fields.sort();
+    // Reasons are words for people; any will do.
+    let status: Vec<&str> = status.split(' ').take(2).collect();
+    let status = status.join(" ");
     let text = format!(
         "{status}\n{}\n\n{}",
         fields.join("\n"),

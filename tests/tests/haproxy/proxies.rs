@@ -160,7 +160,7 @@ fn config(host: &str, folder: &std::path::Path, setups: &[Setup]) -> String {
         closed.local_addr().expect("a bound socket has an address")
     };
     let mut text = String::from(
-        "global\n    maxconn 2000\ndefaults\n    mode http\n    timeout connect 300ms\n    timeout client 5s\n    timeout server 5s\n",
+        "global\n    maxconn 2000\n    nbthread 1\ndefaults\n    mode http\n    timeout connect 300ms\n    timeout client 5s\n    timeout server 5s\n",
     );
     for (position, setup) in setups.iter().enumerate() {
         let name = &setup.name;
