@@ -38,9 +38,12 @@ pub fn time(pids: &[u32]) -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
+/// Nothing for a thread that has ended since its process was listed.
 fn thread_nanoseconds(task: &Path) -> Result<u64> {
-    let text =
-        fs::read_to_string(task.join("schedstat")).context("the kernel keeps no schedstat")?;
+    let text = match fs::read_to_string(task.join("schedstat")) {
+        Err(_) if !task.exists() => return Ok(0),
+        text => text.context("the kernel keeps no schedstat")?,
+    };
     let first = text
         .split_whitespace()
         .next()
