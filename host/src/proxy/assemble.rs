@@ -393,13 +393,15 @@ impl Loader<'_> {
             Mode::Http,
             PluginPlace::BackendFilter { backend, position },
         )?;
-        if filter.backends.is_empty() {
+        let plugin = &filter.used.plugin;
+        let objection = if plugin.has_hook(Hook::OnConnection) {
+            "as the filter of a backend it would never be asked about connections; use it in a frontend, or have it judge requests"
+        } else if !filter.backends.is_empty() {
+            "as the filter of a backend it cannot choose another one; let a filter of the frontend choose"
+        } else {
             return Some(filter);
-        }
-        let message = format!(
-            "plugin `{}`: as the filter of a backend it cannot choose another one; let a filter of the frontend choose",
-            filter.used.plugin.name()
-        );
+        };
+        let message = format!("plugin `{}`: {objection}", plugin.name());
         let error = BuildError::Config(used.places.plugin_error(message));
         self.errors.push(error);
         None

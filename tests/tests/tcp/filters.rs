@@ -278,3 +278,33 @@ async fn plugins_that_have_nothing_to_judge_are_refused() {
         checked.stderr
     );
 }
+
+#[tokio::test]
+async fn a_filter_of_a_backend_that_would_judge_connections_is_refused_and_one_of_requests_is_not()
+{
+    for (at, accepted) in [("connection", false), ("request", true)] {
+        let config = format!(
+            r#"
+[[frontend]]
+name = "web"
+bind = ["127.0.0.1:0"]
+default_backend = "apps"
+
+[[backend]]
+name = "apps"
+server = [{{ name = "a", address = "127.0.0.1:1" }}]
+[[backend.filter]]
+plugin = "ip-list"
+config = {{ deny = ["10.0.0.1"], at = "{at}" }}
+"#
+        );
+        let checked = Weir::check(&config).await;
+        assert_eq!(checked.status.success(), accepted, "{}", checked.stderr);
+        assert_eq!(
+            checked.stderr.contains("never be asked about connections"),
+            !accepted,
+            "{}",
+            checked.stderr
+        );
+    }
+}
