@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::{
     answer::Answer,
     client::SendError,
-    conversation::{AskError, Conversation, Limits, RelayFailure},
+    conversation::{AskError, Conversation, Limits},
     edits,
     error::ExchangeError,
     facts::{Ends, Facts, Vars},
@@ -29,7 +29,7 @@ use crate::{
     backend::{BackendState, Seen},
     http::{
         body::BodyReader,
-        framing::{Framing, Version},
+        framing::Framing,
         h2::write_request,
         request::RequestHead,
         response::{Asked, ResponseHead},
@@ -59,7 +59,7 @@ pub struct Exchange<'a, C> {
     generation: Held,
     frontend: usize,
     pub(super) client: &'a mut C,
-    head: Box<RequestHead>,
+    pub(super) head: Box<RequestHead>,
     vars: Vars,
     /// Who a trusted proxy says the client is.
     forwarded: Option<Box<ForwardedClient>>,
@@ -527,7 +527,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         matches!(self.head.framing(), Framing::None | Framing::Length(0))
     }
 
-    fn observe(
+    pub(super) fn observe(
         &self,
         frontend: &Frontend,
         backend: &Backend,
@@ -593,100 +593,6 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         }
         edits::apply_response(talk.head_mut(), &mut self.vars, &self.response_edits);
         Ok(())
-    }
-
-    /// Passes the answer on and decides what becomes of both connections. `local` is there if its balancer
-    /// is to hear of the outcome.
-    async fn relay(
-        &mut self,
-        frontend: &Frontend,
-        backend: &Backend,
-        local: Option<&LocalBackend>,
-        mut talk: Talk<'a>,
-    ) -> Result<Next, ExchangeError> {
-        let framing = talk.head().framing_for(self.head.version());
-        let keep = talk.is_sent() && framing != Framing::UntilClose && self.may_keep_client();
-        let relayed = talk
-            .relay(self.client, framing, self.connection_field(keep))
-            .await;
-        self.record.sent(relayed.bytes, talk.uploaded());
-
-        let status = talk.head().status();
-        let server = talk.server();
-        let name = talk.name().clone();
-        let sent = talk.is_sent();
-        // With a PROXY header before it, a connection is this client's alone.
-        let whole = relayed.failed.is_none() && backend.servers[server].send_proxy.is_none();
-        talk.end(self.worker, &backend.pool, self.record.last_seen(), whole);
-        backend.metrics.answered(status);
-        backend.server_metrics[server].answered(status);
-        let outcome = match &relayed.failed {
-            None if status >= 500 => Outcome::ServerError,
-            None => Outcome::Success,
-            Some(RelayFailure::ServerTimedOut) => Outcome::TimedOut,
-            Some(RelayFailure::Truncated | RelayFailure::BadBody(_)) => Outcome::ServerError,
-            Some(RelayFailure::ClientGone | RelayFailure::ClientTimedOut) => Outcome::Aborted,
-        };
-        if let Some(local) = local {
-            self.observe(frontend, backend, local, server, outcome);
-        }
-
-        let Some(failure) = relayed.failed else {
-            return Ok(match keep && sent {
-                true => Next::KeepAlive,
-                false => self.client.close(sent),
-            });
-        };
-        let error = match failure {
-            RelayFailure::ClientGone => ExchangeError::ClientGone,
-            RelayFailure::ClientTimedOut => ExchangeError::ClientTimedOut {
-                limit: frontend.timeouts.client,
-            },
-            RelayFailure::Truncated => ExchangeError::AnswerTruncated { server: name },
-            RelayFailure::BadBody(source) => ExchangeError::BadAnswerBody {
-                server: name,
-                source,
-            },
-            RelayFailure::ServerTimedOut => ExchangeError::AnswerTimedOut {
-                server: name,
-                limit: backend.timeouts.server,
-            },
-        };
-        self.record.failed(&error);
-        Ok(match framing {
-            Framing::UntilClose => Next::Reset,
-            Framing::None | Framing::Length(_) | Framing::Chunked => Next::Close,
-        })
-    }
-
-    /// Sends the 101 and relays whatever is spoken from then on.
-    async fn switch_protocols(&mut self, backend: &Backend, mut talk: Talk<'a>) -> Next {
-        let head = talk
-            .relay(self.client, Framing::None, ConnectionField::Upgrade)
-            .await;
-        let mut bytes = head.bytes;
-        if head.failed.is_none() {
-            let limit = backend.timeouts.tunnel;
-            let done = talk.tunnel(self.client, self.worker, limit).await;
-            bytes += done.to_client;
-            self.record.tunnelled(done.end);
-        }
-        self.record.sent(bytes, talk.uploaded());
-        talk.end(self.worker, &backend.pool, self.record.last_seen(), false);
-        Next::Close
-    }
-
-    /// Whether the client's connection may go on after this exchange.
-    fn may_keep_client(&self) -> bool {
-        self.head.persistent() && !self.worker.process.is_leaving()
-    }
-
-    fn connection_field(&self, keep: bool) -> ConnectionField {
-        match (keep, self.head.version()) {
-            (false, _) => ConnectionField::Close,
-            (true, Version::Http10) => ConnectionField::KeepAlive,
-            (true, Version::Http11 | Version::Http2) => ConnectionField::Implied,
-        }
     }
 
     /// Sends an answer of the proxy's own in place of a server's.

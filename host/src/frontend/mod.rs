@@ -18,6 +18,7 @@ mod gate;
 mod generation;
 mod h2;
 mod introduce;
+mod passing;
 mod policy;
 mod reach;
 mod recall;
