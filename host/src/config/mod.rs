@@ -21,6 +21,7 @@ mod load;
 mod log;
 mod map;
 mod name;
+mod next;
 mod places;
 mod plugin_use;
 mod process;
@@ -55,6 +56,7 @@ pub use conduct::{AdminState, Agent, Backups, Conduct, Consequence, Layer, Obser
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use http2::{Http2Limits, Protocols, ServerHttp2, ServerProtocol};
 pub use load::{load, parse};
+pub use next::{GiveUp, Next, NextMode};
 pub use reach::{Reach, Resolver, Slot, Source};
 pub use sharing::{
     BadReference, KeyFile, MovedTags, OciReference, OciSource, RegistryAccess, SignedBy,
@@ -78,6 +80,20 @@ pub struct Config {
     pub backends: Vec<Backend>,
     /// Things that are allowed but probably not meant, ready to be shown.
     pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Every use of a plugin, in the order of the file.
+    pub fn plugins(&self) -> impl Iterator<Item = &PluginUse> {
+        let of_frontends = self.frontends.iter().flat_map(|it| &it.filters);
+        let of_backends = self.backends.iter().flat_map(|backend| {
+            let filters = backend.filters.iter();
+            filters
+                .chain([&backend.balancer])
+                .chain(&backend.persistence)
+        });
+        of_frontends.chain(of_backends)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -298,6 +314,28 @@ pub struct PluginUse {
     pub memory: usize,
     /// Calls are made on threads of their own and not by the workers.
     pub offload: Option<Offload>,
+    /// The version that is tried out beside this one.
+    pub next: Option<Box<Next>>,
+}
+
+impl PluginUse {
+    /// The plugin as its source is written, a path without the `./` that the config's own folder was joined with.
+    pub fn source_text(&self) -> String {
+        match &self.source {
+            PluginSource::Bundled(name) => name.clone(),
+            PluginSource::Oci(source) => source.reference.to_string(),
+            PluginSource::File(path) => {
+                let path: PathBuf = path.components().collect();
+                path.display().to_string()
+            }
+        }
+    }
+
+    /// This use, and the one of the version that is tried out beside it.
+    pub fn with_next(&self) -> impl Iterator<Item = &Self> {
+        let next = self.next.as_ref().map(|next| &next.used);
+        std::iter::once(self).chain(next)
+    }
 }
 
 /// The threads of a plugin use that is offloaded.

@@ -6,6 +6,7 @@ use super::{
     ConfigPlaces, Grants, Offload, OnFailure, PluginSource, PluginUse,
     acme::Issuer,
     address::resolve,
+    next::read_next,
     places::read_config,
     process::{Defaults, PluginDefaults, plugin_limits},
     read::Fields,
@@ -94,6 +95,7 @@ pub(super) fn plugin_use(
         deadline: around.defaults.plugin.deadline,
         memory: around.defaults.plugin.memory,
         offload: None,
+        next: None,
     }
 }
 
@@ -107,31 +109,64 @@ fn read_plugin(
     let source = named
         .as_ref()
         .and_then(|node| read_source(node, around.sharing));
-    let config = fields.get("config");
-    let grants = read_grants(&mut fields, around);
-    let PluginDefaults { deadline, memory } = plugin_limits(&mut fields, &around.defaults.plugin);
     let may_offload = elsewhere.iter().all(|(key, _)| *key != "offload");
     let offload = may_offload.then(|| fields.get("offload")).flatten();
     let offload = offload.and_then(|node| read_offload(&node));
-
-    let mut read = named
+    let begun = named
         .zip(source)
         .map(|(named, source)| plugin_use(source, named.span(), around));
-    if let Some(config) = config {
+    let next = fields.get("next");
+
+    let usual = plugin_use(PluginSource::Bundled(String::new()), 0..0, around);
+    let read = rest_of_plugin(&mut fields, begun, &usual, around)
+        .map(|read| PluginUse { offload, ..read });
+    // Read even if the plugin's own entry is wrong, for the sake of what is wrong in it.
+    let next = next.map(|node| read_next(&node, read.as_ref().unwrap_or(&usual), around));
+    fields.finish(elsewhere);
+    Some(PluginUse {
+        next: match next {
+            Some(next) => Some(Box::new(next?)),
+            None => None,
+        },
+        ..read?
+    })
+}
+
+/// Reads what a use says of its plugin besides the name into `begun`, which is none if the name is wrong. What it
+/// does not say is as in `usual`.
+pub(super) fn rest_of_plugin(
+    fields: &mut Fields<'_>,
+    begun: Option<PluginUse>,
+    usual: &PluginUse,
+    around: &Surroundings<'_>,
+) -> Option<PluginUse> {
+    let mut read = begun;
+    if let Some(config) = fields.get("config") {
         // Read even if the plugin's name is wrong, for the sake of what is wrong in it.
-        let mut nowhere = ConfigPlaces::default();
-        let places = read.as_mut().map_or(&mut nowhere, |read| &mut read.places);
-        let json = read_config(&config, places).to_string();
+        let mut places = ConfigPlaces {
+            plugin: read
+                .as_ref()
+                .map_or(0..0, |read| read.places.plugin.clone()),
+            file: around.file.to_owned(),
+            source: Arc::clone(&around.source),
+            ..ConfigPlaces::default()
+        };
+        let json = read_config(&config, &mut places).to_string();
         if let Some(read) = &mut read {
             read.config = json;
+            read.places = places;
         }
     }
-    fields.finish(elsewhere);
+    let grants = read_grants(fields, around, &usual.grants);
+    let usual = PluginDefaults {
+        deadline: usual.deadline,
+        memory: usual.memory,
+    };
+    let PluginDefaults { deadline, memory } = plugin_limits(fields, &usual);
     Some(PluginUse {
         grants,
         deadline,
         memory,
-        offload,
         ..read?
     })
 }
@@ -167,7 +202,7 @@ fn read_offload(node: &Node<'_>) -> Option<Offload> {
     Some(read)
 }
 
-fn read_source(node: &Node<'_>, sharing: &Sharing) -> Option<PluginSource> {
+pub(super) fn read_source(node: &Node<'_>, sharing: &Sharing) -> Option<PluginSource> {
     const HINT: &str = "name a plugin that Weir ships, or write a path such as `./my.wasm`";
     let text = node.plain_text("rules")?;
     if text.starts_with("oci://") {
@@ -193,9 +228,13 @@ fn read_source(node: &Node<'_>, sharing: &Sharing) -> Option<PluginSource> {
     Some(PluginSource::Bundled(text.to_owned()))
 }
 
-fn read_grants(fields: &mut Fields<'_>, around: &Surroundings<'_>) -> Grants {
-    let mut grants = Grants::default();
-    let listed = fields.get("grant").and_then(|node| node.list("strings"));
+fn read_grants(fields: &mut Fields<'_>, around: &Surroundings<'_>, usual: &Grants) -> Grants {
+    let mut grants = usual.clone();
+    let granted = fields.get("grant");
+    if granted.is_some() {
+        (grants.clock, grants.random) = (false, false);
+    }
+    let listed = granted.and_then(|node| node.list("strings"));
     for node in listed.into_iter().flatten() {
         let choices = [("clock", false), ("random", true)];
         if node.value().as_str() == Some("log") {
@@ -215,9 +254,11 @@ fn read_grants(fields: &mut Fields<'_>, around: &Surroundings<'_>) -> Grants {
             None => {}
         }
     }
-    let listed = fields
-        .get("maps")
-        .and_then(|node| node.list("names of maps"));
+    let maps = fields.get("maps");
+    if maps.is_some() {
+        grants.maps.clear();
+    }
+    let listed = maps.and_then(|node| node.list("names of maps"));
     for node in listed.into_iter().flatten() {
         let Some(name) = node.plain_text("tiers") else {
             continue;

@@ -555,7 +555,8 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     ) -> Result<(), ExchangeError> {
         let server = talk.server();
         if let Some(plugin) = &local.persistence
-            && (bound != Some(server) || plugin.always_assigned())
+            && (bound != Some(server)
+                || plugin.always_assigned(&self.facts(frontend, Some(backend), None)))
         {
             let facts = self.facts(frontend, Some(backend), Some(talk.head()));
             let assigned = &backend.servers[server];

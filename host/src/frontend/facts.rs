@@ -245,7 +245,7 @@ impl<'a> Facts<'a> {
         inputs.iter().map(|input| self.value(input)).collect()
     }
 
-    fn value(&self, input: &'a Input) -> Option<Cow<'a, str>> {
+    pub(super) fn value(&self, input: &'a Input) -> Option<Cow<'a, str>> {
         let head = self.head;
         match input {
             Input::Method => Some(Cow::Borrowed(head?.method())),

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::{
     gate::Gate,
     policy::{LocalBalancer, LocalPlugin},
+    rollout::{NextPart, NextUse},
     sources::Sources,
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     model::{BackendName, FrontendName, Hook, Input},
     net::{ListenerId, TlsAcceptor},
     plugin::{Breaker, Offload, Plugin},
-    telemetry::{BackendMetrics, FrontendMetrics, PluginMetrics, ServerMetrics},
+    telemetry::{BackendMetrics, FrontendMetrics, PluginMetrics, PluginPlace, ServerMetrics},
 };
 
 /// Everything a configuration says that exchanges need to know.
@@ -87,7 +88,8 @@ impl Inspect {
     pub fn of(filters: &[Filter]) -> Self {
         let inputs = filters
             .iter()
-            .flat_map(|filter| filter.used.plugin.inputs(Hook::OnConnection));
+            .flat_map(|filter| filter.used.answering())
+            .flat_map(|plugin| plugin.inputs(Hook::OnConnection));
         inputs.fold(Self::default(), |wanted, input| match input {
             Input::TlsSni | Input::TlsAlpn => Self {
                 hello: true,
@@ -105,17 +107,36 @@ impl Inspect {
 /// A plugin where it is used, as all workers share it.
 #[derive(Debug, Clone)]
 pub struct PluginUse {
+    pub place: PluginPlace,
     pub plugin: Arc<Plugin>,
     /// The threads that its calls are made on, if not the workers.
     pub offload: Option<Arc<Offload>>,
     pub breaker: Arc<Breaker>,
     pub metrics: Arc<PluginMetrics>,
+    /// The version that is tried out beside this one.
+    pub next: Option<Arc<NextUse>>,
+}
+
+impl PluginUse {
+    /// The plugin, and the version that is tried out beside it.
+    pub fn versions(&self) -> impl Iterator<Item = &Plugin> {
+        let next = self.next.as_ref().map(|next| &*next.used.plugin);
+        std::iter::once(&*self.plugin).chain(next)
+    }
+
+    /// Those of them whose answers are used.
+    pub fn answering(&self) -> impl Iterator<Item = &Plugin> {
+        let answers = |next: &&Arc<NextUse>| matches!(next.part, NextPart::Canary);
+        let next = self.next.as_ref().filter(answers);
+        std::iter::once(&*self.plugin).chain(next.map(|next| &*next.used.plugin))
+    }
 }
 
 #[derive(Debug)]
 pub struct Filter {
     pub used: PluginUse,
-    /// For each backend the plugin may route to, its position in the generation's backends.
+    /// For each backend the plugin may route to, its position in the generation's backends; then the same for
+    /// the version that is tried out beside it.
     pub backends: Vec<usize>,
     pub on_failure: config::OnFailure,
 }
@@ -230,6 +251,18 @@ fn start_all(filters: &[Filter]) -> Vec<LocalPlugin> {
 }
 
 impl Generation {
+    /// Every use of a plugin, in the order of the file.
+    pub fn uses(&self) -> impl Iterator<Item = &PluginUse> {
+        let of_frontends = self.frontends.iter().flat_map(|it| &it.filters);
+        let of_backends = self.backends.iter().flat_map(|backend| {
+            let filters = backend.filters.iter().map(|filter| &filter.used);
+            filters
+                .chain([&backend.balancer])
+                .chain(&backend.persistence)
+        });
+        of_frontends.map(|filter| &filter.used).chain(of_backends)
+    }
+
     /// The position of the backend with this name.
     pub fn backend(&self, name: &BackendName) -> Option<usize> {
         self.backends

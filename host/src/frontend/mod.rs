@@ -24,6 +24,7 @@ mod reach;
 mod recall;
 mod record;
 mod relay;
+mod rollout;
 mod secure;
 mod session;
 mod side;
@@ -40,6 +41,8 @@ pub use gate::Gate;
 pub use generation::{
     Backend, Filter, Frontend, Generation, Inspect, ListenerUse, LocalGeneration, PluginUse,
 };
+pub use policy::Shadow;
+pub use rollout::{Figures, NextPart, NextUse, Picks, Rollout, Standing, Terms, Version};
 pub use sources::Sources;
 pub use staged::{BadGiven, StagedExchange};
 pub use worker::{ProcessState, Worker};

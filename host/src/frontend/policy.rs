@@ -4,8 +4,11 @@
 //! fails is asked once more as a fresh instance; then the balancer of the generation before is asked;
 //! then there is no server. The proxy has no balancing of its own.
 
+mod alike;
 mod known;
+mod next;
 pub mod offloaded;
+mod shadow;
 
 use std::{
     cell::RefCell,
@@ -18,17 +21,26 @@ use std::{
 use smallvec::SmallVec;
 use tracing::{info, warn};
 
-use self::known::Known;
+use self::{
+    known::Known,
+    next::{LocalNext, NextBalancer, at_once},
+};
 use super::{
     edits::{self, BadEdit},
     facts::{Facts, borrowed, texts},
     generation::{Backend, LocalBackend, PluginUse},
+    rollout::Rollout,
 };
 use crate::{
     backend::Server,
-    model::{Candidate, ConnectionDecision, Decision, Edit, Found, Hook, Input, Outcome},
-    plugin::{Admission, CallError, Instance, Offload, Turn},
+    model::{
+        Candidate, ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Hook, Input,
+        Outcome, Verdict,
+    },
+    plugin::{Admission, CallError, Cause, Instance, Offload, Turn},
 };
+
+pub use self::{alike::Difference, shadow::Shadow};
 
 /// A plugin gave no usable answer, and what it failed at is already logged and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +51,12 @@ pub struct LocalPlugin {
     used: PluginUse,
     instance: RefCell<Option<Instance>>,
     known: Known,
+    /// The version that is tried out beside it.
+    next: Option<Box<LocalNext>>,
+    /// What it answers for if it is such a version itself.
+    candidate: Option<Arc<Rollout>>,
+    /// What its positions of backends begin with, as they follow those of the current version.
+    first_backend: usize,
 }
 
 impl fmt::Debug for LocalPlugin {
@@ -51,6 +69,24 @@ impl fmt::Debug for LocalPlugin {
 
 impl LocalPlugin {
     pub fn start(used: &PluginUse) -> Self {
+        let next = used.next.as_ref();
+        Self {
+            next: next.map(|next| Box::new(LocalNext::start(used, next))),
+            ..Self::alone(used)
+        }
+    }
+
+    /// A version that is tried out.
+    fn candidate(used: &PluginUse, rollout: Arc<Rollout>, first_backend: usize) -> Self {
+        Self {
+            candidate: Some(rollout),
+            first_backend,
+            ..Self::alone(used)
+        }
+    }
+
+    /// Whatever is tried out beside it.
+    fn alone(used: &PluginUse) -> Self {
         let instance = match &used.offload {
             // Its threads have the instances.
             Some(_) => None,
@@ -66,6 +102,9 @@ impl LocalPlugin {
             used: used.clone(),
             instance: RefCell::new(instance),
             known: Known::default(),
+            next: None,
+            candidate: None,
+            first_backend: 0,
         }
     }
 
@@ -104,6 +143,9 @@ impl LocalPlugin {
             && let Admission::Quarantined { .. } = breaker.admit(Instant::now())
         {
             self.used.metrics.quarantined();
+            if let Some(rollout) = &self.candidate {
+                rollout.next_quarantined();
+            }
             return Err(Failed);
         }
         Ok(())
@@ -133,6 +175,9 @@ impl LocalPlugin {
         self.used.metrics.failed(error.fault.cause().as_str());
         if error.fault.is_the_plugins() {
             self.count_failure();
+            if let Some(rollout) = &self.candidate {
+                rollout.next_failed(error.fault.cause());
+            }
         }
         warn!(
             plugin = %error.plugin,
@@ -146,8 +191,16 @@ impl LocalPlugin {
 
     /// The answer was well formed but asks for what must not be sent.
     pub fn refused(&self, facts: &Facts<'_>, hook: Hook, bad: &BadEdit) {
+        if let Some(next) = &self.next
+            && let Some(canary) = next.canary_for(facts)
+        {
+            return canary.refused(facts, hook, bad);
+        }
         self.used.metrics.refused();
         self.count_failure();
+        if let Some(rollout) = &self.candidate {
+            rollout.next_failed(Cause::Answer);
+        }
         warn!(
             plugin = %self.used.plugin.name(),
             %hook,
@@ -173,12 +226,30 @@ impl LocalPlugin {
 
     /// Whether the plugin has anything to say there.
     pub fn has_hook(&self, hook: Hook) -> bool {
+        self.has_own_hook(hook) || self.next.as_ref().is_some_and(|next| next.has_hook(hook))
+    }
+
+    fn has_own_hook(&self, hook: Hook) -> bool {
         self.used.plugin.has_hook(hook)
     }
 
-    /// Whether it wants to see every response.
-    pub fn always_assigned(&self) -> bool {
-        self.used.plugin.always_assigned()
+    /// Whether it wants to see this client's responses even if it knows the server.
+    pub fn always_assigned(&self, facts: &Facts<'_>) -> bool {
+        let canary = self.next.as_ref().and_then(|next| next.canary_for(facts));
+        let asked = canary.unwrap_or(self);
+        asked.used.plugin.always_assigned()
+    }
+
+    /// Refuses in advance what making the edits would refuse, so that the current version can be asked instead.
+    fn check_candidate(&self, facts: &Facts<'_>, edits: &[Edit]) -> Result<(), BadEdit> {
+        if self.candidate.is_none() || edits.is_empty() {
+            return Ok(());
+        }
+        let mut vars = facts.vars.clone();
+        match facts.head {
+            Some(head) => edits::apply_request(&mut head.clone(), &mut vars, edits),
+            None => edits::apply_session(&mut vars, edits),
+        }
     }
 }
 
@@ -187,12 +258,49 @@ pub fn on_connection(
     plugin: &LocalPlugin,
     facts: &Facts<'_>,
 ) -> Result<ConnectionDecision, Failed> {
+    match &plugin.next {
+        None => own_on_connection(plugin, facts),
+        Some(next) => at_once(next::on_connection(plugin, next, facts)),
+    }
+}
+
+fn own_on_connection(
+    plugin: &LocalPlugin,
+    facts: &Facts<'_>,
+) -> Result<ConnectionDecision, Failed> {
     let values = facts.values(plugin.inputs_of(Hook::OnConnection));
-    plugin.call(facts, |instance| instance.on_connection(&borrowed(&values)))
+    let decision = plugin.call(facts, |instance| instance.on_connection(&borrowed(&values)))?;
+    checked_connection(plugin, facts, decision)
+}
+
+fn checked_connection(
+    plugin: &LocalPlugin,
+    facts: &Facts<'_>,
+    mut decision: ConnectionDecision,
+) -> Result<ConnectionDecision, Failed> {
+    if plugin.candidate.is_some() {
+        let mut vars = facts.vars.clone();
+        let mut set = decision.vars.iter();
+        if let Err(bad) = set.try_for_each(|var| edits::set_var(&mut vars, var)) {
+            plugin.refused(facts, Hook::OnConnection, &bad);
+            return Err(Failed);
+        }
+    }
+    if let ConnectionVerdict::UseBackend(position) = &mut decision.verdict {
+        *position += plugin.first_backend;
+    }
+    Ok(decision)
 }
 
 /// Asks a filter about a request. Its edits of the request are yet to be made; the rest is checked.
 pub fn on_request(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Arc<Decision>, Failed> {
+    match &plugin.next {
+        None => own_on_request(plugin, facts),
+        Some(next) => at_once(next::on_request(plugin, next, facts)),
+    }
+}
+
+fn own_on_request(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Arc<Decision>, Failed> {
     let values = facts.values(plugin.inputs_of(Hook::OnRequest));
     let known = &plugin.known.on_request;
     let unknown = match plugin.recall(known, texts(&values)) {
@@ -207,10 +315,14 @@ pub fn on_request(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Arc<Decisio
 fn checked_decision(
     plugin: &LocalPlugin,
     facts: &Facts<'_>,
-    decision: Decision,
+    mut decision: Decision,
 ) -> Result<Decision, Failed> {
+    if let Verdict::UseBackend(position) = &mut decision.verdict {
+        *position += plugin.first_backend;
+    }
     let checked = edits::check_response(&decision.response_edits)
-        .and_then(|()| edits::check_verdict(&decision.verdict));
+        .and_then(|()| edits::check_verdict(&decision.verdict))
+        .and_then(|()| plugin.check_candidate(facts, &decision.edits));
     match checked {
         Ok(()) => Ok(decision),
         Err(bad) => {
@@ -222,6 +334,13 @@ fn checked_decision(
 
 /// Shows a filter the response. Its edits have been checked, not applied.
 pub fn on_response(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Arc<Vec<Edit>>, Failed> {
+    match &plugin.next {
+        None => own_on_response(plugin, facts),
+        Some(next) => at_once(next::on_response(plugin, next, facts)),
+    }
+}
+
+fn own_on_response(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Arc<Vec<Edit>>, Failed> {
     let values = facts.values(plugin.inputs_of(Hook::OnResponse));
     let known = &plugin.known.on_response;
     let unknown = match plugin.recall(known, texts(&values)) {
@@ -235,34 +354,62 @@ pub fn on_response(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Arc<Vec<Ed
 
 /// Asks persistence which server the client had. A failure is as good as no memory.
 pub fn lookup(plugin: &LocalPlugin, facts: &Facts<'_>) -> Option<Arc<Found>> {
+    match &plugin.next {
+        None => lookup_or_failed(plugin, facts).ok(),
+        Some(next) => at_once(next::lookup(plugin, next, facts)).ok(),
+    }
+}
+
+fn lookup_or_failed(plugin: &LocalPlugin, facts: &Facts<'_>) -> Result<Arc<Found>, Failed> {
     let values = facts.values(plugin.inputs_of(Hook::Lookup));
     let known = &plugin.known.lookup;
     let unknown = match plugin.recall(known, texts(&values)) {
-        Ok(found) => return Some(found),
+        Ok(found) => return Ok(found),
         Err(unknown) => unknown,
     };
     let ask = |instance: &mut Instance| instance.lookup(&borrowed(&values));
     let found = plugin.call(facts, ask);
     let found = found.or_else(|Failed| plugin.call(facts, ask));
-    Some(plugin.keep(known, unknown, found.ok()?))
+    let found = checked_found(plugin, facts, found?)?;
+    Ok(plugin.keep(known, unknown, found))
+}
+
+fn checked_found(plugin: &LocalPlugin, facts: &Facts<'_>, found: Found) -> Result<Found, Failed> {
+    match plugin.check_candidate(facts, &found.edits) {
+        Ok(()) => Ok(found),
+        Err(bad) => {
+            plugin.refused(facts, Hook::Lookup, &bad);
+            Err(Failed)
+        }
+    }
 }
 
 /// Tells persistence which server the client has now.
 pub fn assigned(plugin: &LocalPlugin, server: &Server, facts: &Facts<'_>) -> Arc<Vec<Edit>> {
+    let edits = match &plugin.next {
+        None => assigned_or_failed(plugin, server, facts),
+        Some(next) => at_once(next::assigned(plugin, next, server, facts)),
+    };
+    edits.unwrap_or_default()
+}
+
+fn assigned_or_failed(
+    plugin: &LocalPlugin,
+    server: &Server,
+    facts: &Facts<'_>,
+) -> Result<Arc<Vec<Edit>>, Failed> {
     let values = facts.values(plugin.inputs_of(Hook::Assigned));
     let key = server.persistence_key.as_str();
     let known = &plugin.known.assigned;
     let unknown = match plugin.recall(known, once(Some(key)).chain(texts(&values))) {
-        Ok(edits) => return edits,
+        Ok(edits) => return Ok(edits),
         Err(unknown) => unknown,
     };
     let ask = |instance: &mut Instance| instance.assigned(key, &borrowed(&values));
     let edits = plugin.call(facts, ask);
     let edits = edits.or_else(|Failed| plugin.call(facts, ask));
-    match edits.and_then(|edits| checked_response(plugin, facts, Hook::Assigned, edits)) {
-        Ok(edits) => plugin.keep(known, unknown, edits),
-        Err(Failed) => Arc::default(),
-    }
+    let edits = checked_response(plugin, facts, Hook::Assigned, edits?)?;
+    Ok(plugin.keep(known, unknown, edits))
 }
 
 fn checked_response(
@@ -285,6 +432,7 @@ fn checked_response(
 pub struct LocalBalancer {
     plugin: LocalPlugin,
     told: RefCell<Told>,
+    next: Option<Box<NextBalancer>>,
 }
 
 /// The last `update`.
@@ -328,9 +476,18 @@ pub enum Pick {
 
 impl LocalBalancer {
     pub fn start(used: &PluginUse, backend: &Backend) -> Self {
+        let next = used.next.as_ref();
+        Self {
+            next: next.map(|next| Box::new(NextBalancer::start(next, backend))),
+            ..Self::of(LocalPlugin::alone(used), backend)
+        }
+    }
+
+    fn of(plugin: LocalPlugin, backend: &Backend) -> Self {
         let balancer = Self {
-            plugin: LocalPlugin::start(used),
+            plugin,
             told: RefCell::default(),
+            next: None,
         };
         balancer.prepare(backend);
         balancer
@@ -347,6 +504,10 @@ impl LocalBalancer {
                 told.version = version;
             }
         }
+    }
+
+    fn has_feedback(&self) -> bool {
+        self.plugin.used.plugin.has_feedback()
     }
 
     fn pick(
@@ -447,6 +608,19 @@ pub fn pick(
     facts: &Facts<'_>,
 ) -> Result<Pick, Failed> {
     let turn = backend.state.next_turn();
+    match &local.balancer.next {
+        None => own_pick(local, backend, turn, tried, facts),
+        Some(next) => next::pick(local, next, backend, turn, tried, facts),
+    }
+}
+
+fn own_pick(
+    local: &LocalBackend,
+    backend: &Backend,
+    turn: u64,
+    tried: &[usize],
+    facts: &Facts<'_>,
+) -> Result<Pick, Failed> {
     let pick = local.balancer.pick(backend, turn, tried, facts);
     let pick = pick.or_else(|Failed| local.balancer.pick(backend, turn, tried, facts));
     match (&local.former_balancer, pick) {
@@ -457,7 +631,8 @@ pub fn pick(
 
 /// Whether the balancer asked to be told how its picks turn out.
 pub fn wants_outcomes(local: &LocalBackend) -> bool {
-    local.balancer.plugin.used.plugin.has_feedback()
+    let next = local.balancer.next.as_ref();
+    local.balancer.has_feedback() || next.is_some_and(|next| next.wants_outcomes())
 }
 
 /// Tells a balancer that asked for it how its pick turned out.
@@ -468,8 +643,20 @@ pub fn observe(
     took: Duration,
     facts: &Facts<'_>,
 ) {
-    let balancer = &local.balancer;
-    if !balancer.plugin.used.plugin.has_feedback() {
+    match &local.balancer.next {
+        None => own_observe(&local.balancer, server, outcome, took, facts),
+        Some(next) => next::observe(local, next, server, outcome, took, facts),
+    }
+}
+
+fn own_observe(
+    balancer: &LocalBalancer,
+    server: usize,
+    outcome: Outcome,
+    took: Duration,
+    facts: &Facts<'_>,
+) {
+    if !balancer.has_feedback() {
         return;
     }
     let told = balancer.told.borrow();

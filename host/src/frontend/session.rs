@@ -161,7 +161,7 @@ impl Session<'_> {
         let Some(plugin) = &local.persistence else {
             return;
         };
-        if bound == Some(server) && !plugin.always_assigned() {
+        if bound == Some(server) && !plugin.always_assigned(&facts) {
             return;
         }
         let used = &backend.servers[server];

@@ -4,6 +4,7 @@ mod decision;
 mod fault;
 mod input;
 mod name;
+mod share;
 
 pub use decision::{
     Candidate, ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Header, Outcome,
@@ -12,3 +13,4 @@ pub use decision::{
 pub use fault::Fault;
 pub use input::{Hook, Input, ProxyFact, UnknownInput};
 pub use name::{BackendName, FrontendName, PluginName, ServerName};
+pub use share::{NoShare, Share};

@@ -24,6 +24,12 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// A part of it as a number.
+    pub fn number(self) -> u64 {
+        let (bytes, _) = self.0.split_first_chunk().expect("a digest has 32 bytes");
+        u64::from_be_bytes(*bytes)
+    }
 }
 
 impl fmt::Display for Digest {

@@ -1,6 +1,6 @@
 //! A plugin as one place in weir.toml uses it, once it is loaded. Instances are made from it.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use wasmtime::component::InstancePre;
 
@@ -50,15 +50,7 @@ impl<'a> PluginSpec<'a> {
         maps: &'a MapStore,
         backends: &'a [BackendName],
     ) -> Self {
-        let name = match &used.source {
-            PluginSource::Bundled(name) => PluginName::new(name),
-            PluginSource::Oci(source) => PluginName::new(&source.reference.to_string()),
-            PluginSource::File(path) => {
-                // Without the `./` that a config's own folder was joined with.
-                let path: PathBuf = path.components().collect();
-                PluginName::new(&path.display().to_string())
-            }
-        };
+        let name = PluginName::new(&used.source_text());
         Self {
             name,
             source: used.source.clone(),

@@ -23,7 +23,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::admin_servers;
+use super::{admin_rollouts, admin_servers};
 use crate::{
     backend::Server,
     config::Address,
@@ -111,16 +111,24 @@ async fn answer(
         let (status, said) = admin_servers::manage(&admin, path, request.uri().query());
         return Ok(text(status, said));
     }
+    if let Some(path) = request.uri().path().strip_prefix("/rollouts/") {
+        if request.method() != Method::POST {
+            return Ok(wrong_method("POST"));
+        }
+        let (status, said) = admin_rollouts::manage(&admin, path, request.uri().query());
+        return Ok(text(status, said));
+    }
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/health") => health(&admin),
         (&Method::GET, "/metrics") => metrics(&admin),
         (&Method::GET, "/status") => status(&admin),
+        (&Method::GET, "/rollouts") => json_answer(&admin_rollouts::list(&admin.current.borrow())),
         (&Method::POST, "/reload") => reload(&admin).await,
-        (_, "/health" | "/metrics" | "/status") => wrong_method("GET"),
+        (_, "/health" | "/metrics" | "/status" | "/rollouts") => wrong_method("GET"),
         (_, "/reload") => wrong_method("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are GET /health, GET /metrics, GET /status, POST /reload and POST /servers/…\n",
+            "there are GET /health, GET /metrics, GET /status, GET /rollouts, POST /reload, POST /servers/… and POST /rollouts/…\n",
         ),
     })
 }
@@ -165,7 +173,9 @@ async fn reload(admin: &Admin) -> Answer {
 fn metrics(admin: &Admin) -> Answer {
     let mut out = String::new();
     admin.metrics.write_prometheus(&mut out);
-    write_gauges(admin, &mut out).expect("writing to a string cannot fail");
+    write_gauges(admin, &mut out)
+        .and_then(|()| admin_rollouts::write_metrics(&admin.current.borrow(), &mut out))
+        .expect("writing to a string cannot fail");
     let mut answer = text(StatusCode::OK, out);
     answer.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -292,6 +302,7 @@ fn plugin(used: &PluginUse) -> Value {
         "digest": used.plugin.digest().to_string(),
         "quarantined": used.breaker.is_quarantined(),
         "waiting": used.offload.as_ref().map(|offload| offload.waiting()),
+        "next": used.next.as_deref().map(admin_rollouts::brief),
     })
 }
 

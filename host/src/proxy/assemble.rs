@@ -1,6 +1,8 @@
 //! From a configuration to a generation: plugins loaded, maps read, names resolved, sockets bound. All
 //! errors are collected; a generation that cannot be built leaves everything as it was.
 
+mod next;
+
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use super::{
@@ -165,6 +167,7 @@ impl Builder {
         let mut loader = Loader {
             store: Store::new(kept.or_else(store::user_folder)),
             builder: self,
+            former,
             maps: &maps,
             system_roots: SystemRoots::default(),
             backends: &names,
@@ -172,6 +175,11 @@ impl Builder {
                 .backends
                 .iter()
                 .map(|b| (b.name.clone(), b.mode))
+                .collect(),
+            sizes: config
+                .backends
+                .iter()
+                .map(|b| (b.name.clone(), b.servers.len()))
                 .collect(),
             names: FirstLook::default(),
             errors: &mut errors,
@@ -215,10 +223,14 @@ struct Loaded {
 struct Loader<'a> {
     store: Store,
     builder: &'a mut Builder,
+    /// What serves while this is built.
+    former: Option<&'a Generation>,
     maps: &'a MapStore,
     system_roots: SystemRoots,
     backends: &'a [BackendName],
     modes: HashMap<BackendName, Mode>,
+    /// How many servers each backend has.
+    sizes: HashMap<BackendName, usize>,
     names: FirstLook,
     errors: &'a mut Vec<BuildError>,
 }
@@ -239,15 +251,17 @@ impl Loader<'_> {
             })
             .collect();
         let filters: Vec<Filter> = filters.into_iter().collect::<Option<_>>()?;
+        let judges_connections = filters
+            .iter()
+            .flat_map(|filter| filter.used.answering())
+            .any(|plugin| plugin.has_hook(Hook::OnConnection));
         let most = config.max_connections.unwrap_or(usize::MAX);
         // A gate that is there already keeps its limit until the generation serves.
         let gate = self.builder.registry.gate(&config.name, most);
         Some(Frontend {
             name: config.name.clone(),
             mode: config.mode,
-            judges_connections: filters
-                .iter()
-                .any(|filter| filter.used.plugin.has_hook(Hook::OnConnection)),
+            judges_connections,
             inspect: Inspect::of(&filters),
             filters,
             default_backend: config
@@ -358,23 +372,26 @@ impl Loader<'_> {
         };
         let used = self.plugin(config, place, shown)?;
         self.suits(config, mode, &used)?;
-        let named = used.plugin.backends();
-        if let Some(other) = named
-            .iter()
-            .find(|name| self.modes.get(*name) != Some(&mode))
-        {
-            let message = format!(
-                "plugin `{}`: it routes to the backend `{other}`, whose `mode` is not \"{}\" as this frontend's",
-                used.plugin.name(),
-                mode.as_str()
-            );
-            let error = config.places.plugin_error(message);
-            self.errors.push(BuildError::Config(error));
-            return None;
+        let mut backends = Vec::new();
+        for (config, plugin) in config.with_next().zip(used.versions()) {
+            let named = plugin.backends();
+            if let Some(other) = named
+                .iter()
+                .find(|name| self.modes.get(*name) != Some(&mode))
+            {
+                let message = format!(
+                    "plugin `{}`: it routes to the backend `{other}`, whose `mode` is not \"{}\" as this frontend's",
+                    plugin.name(),
+                    mode.as_str()
+                );
+                let error = config.places.plugin_error(message);
+                self.errors.push(BuildError::Config(error));
+                return None;
+            }
+            backends.extend(named.iter().map(|name| self.position(name)));
         }
-        let backends = named.iter().map(|name| self.position(name));
         Some(Filter {
-            backends: backends.collect::<Option<_>>()?,
+            backends: backends.into_iter().collect::<Option<_>>()?,
             used,
             on_failure: config.on_failure,
         })
@@ -393,33 +410,37 @@ impl Loader<'_> {
             Mode::Http,
             PluginPlace::BackendFilter { backend, position },
         )?;
-        let plugin = &filter.used.plugin;
-        let objection = if plugin.has_hook(Hook::OnConnection) {
-            "as the filter of a backend it would never be asked about connections; use it in a frontend, or have it judge requests"
-        } else if !filter.backends.is_empty() {
-            "as the filter of a backend it cannot choose another one; let a filter of the frontend choose"
-        } else {
-            return Some(filter);
-        };
-        let message = format!("plugin `{}`: {objection}", plugin.name());
-        let error = BuildError::Config(used.places.plugin_error(message));
-        self.errors.push(error);
-        None
+        for (config, plugin) in used.with_next().zip(filter.used.versions()) {
+            let objection = if plugin.has_hook(Hook::OnConnection) {
+                "as the filter of a backend it would never be asked about connections; use it in a frontend, or have it judge requests"
+            } else if !plugin.backends().is_empty() {
+                "as the filter of a backend it cannot choose another one; let a filter of the frontend choose"
+            } else {
+                continue;
+            };
+            let message = format!("plugin `{}`: {objection}", plugin.name());
+            let error = BuildError::Config(config.places.plugin_error(message));
+            self.errors.push(error);
+            return None;
+        }
+        Some(filter)
     }
 
     /// Whether a plugin asks for nothing that there is not with this mode. If not, that was said.
     fn suits(&mut self, config: &config::PluginUse, mode: Mode, used: &PluginUse) -> Option<()> {
-        let checked = match mode {
-            Mode::Http => Ok(()),
-            Mode::Tcp => used.plugin.check_without_requests(),
-        };
-        let Err(fault) = checked else {
-            return Some(());
-        };
-        let plugin = used.plugin.name().clone();
-        self.errors
-            .extend(located(config, &LoadError { plugin, fault }));
-        None
+        for (config, plugin) in config.with_next().zip(used.versions()) {
+            let checked = match mode {
+                Mode::Http => Ok(()),
+                Mode::Tcp => plugin.check_without_requests(),
+            };
+            if let Err(fault) = checked {
+                let plugin = plugin.name().clone();
+                self.errors
+                    .extend(located(config, &LoadError { plugin, fault }));
+                return None;
+            }
+        }
+        self.tells_clients_apart(config, mode, used)
     }
 
     fn backend(
@@ -548,9 +569,31 @@ impl Loader<'_> {
         shown: PluginPlace,
     ) -> Option<PluginUse> {
         let spec = PluginSpec::of(config, place, self.maps, self.backends);
+        let plugin = self.load_plugin(config, &spec)?;
+        let used = PluginUse {
+            offload: self.offload(config, &plugin)?,
+            metrics: self.builder.metrics.plugin(shown.clone(), plugin.name()),
+            place: shown.clone(),
+            breaker: Arc::new(Breaker::new(BreakerRules::default())),
+            plugin,
+            next: None,
+        };
+        let next = match &config.next {
+            Some(next) => Some(self.next(next, &used, place, shown)?),
+            None => None,
+        };
+        Some(PluginUse { next, ..used })
+    }
+
+    /// The plugin alone. If it does not load, that was said.
+    fn load_plugin(
+        &mut self,
+        config: &config::PluginUse,
+        spec: &PluginSpec<'_>,
+    ) -> Option<Arc<Plugin>> {
         let loaded = match self.store.obtain(config) {
-            Ok(Some(bytes)) => Plugin::from_bytes(&self.builder.runtime, &bytes, &spec),
-            Ok(None) => Plugin::load(&self.builder.runtime, &spec),
+            Ok(Some(bytes)) => Plugin::from_bytes(&self.builder.runtime, &bytes, spec),
+            Ok(None) => Plugin::load(&self.builder.runtime, spec),
             Err(error) => {
                 let message = format!("plugin `{}`: {}", spec.name, with_cause(&error));
                 let error = config.places.plugin_error(message);
@@ -559,12 +602,7 @@ impl Loader<'_> {
             }
         };
         match loaded {
-            Ok(plugin) => Some(PluginUse {
-                offload: self.offload(config, &plugin)?,
-                metrics: self.builder.metrics.plugin(shown, plugin.name()),
-                breaker: Arc::new(Breaker::new(BreakerRules::default())),
-                plugin,
-            }),
+            Ok(plugin) => Some(plugin),
             Err(error) => {
                 self.errors.extend(located(config, &error));
                 None
@@ -658,7 +696,10 @@ fn former_balancer(
     let same = former.balancer.plugin.digest() == balancer.plugin.digest()
         && former.balancer.plugin.config() == balancer.plugin.config();
     if !same {
-        return Some(former.balancer.clone());
+        return Some(PluginUse {
+            next: None,
+            ..former.balancer.clone()
+        });
     }
     former.former_balancer.clone()
 }

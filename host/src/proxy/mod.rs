@@ -4,6 +4,7 @@
 
 mod acme;
 mod admin;
+mod admin_rollouts;
 mod admin_servers;
 mod assemble;
 mod care;
@@ -13,6 +14,7 @@ mod names;
 mod notify;
 mod privileges;
 mod registry;
+mod rollouts;
 mod run;
 mod source;
 mod upgrade;

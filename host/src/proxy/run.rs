@@ -30,13 +30,14 @@ use super::{
     names::Names,
     notify::Notifier,
     privileges::{PidFile, PrivilegeError, give_away},
+    rollouts,
     source::{Ending, Source},
     upgrade::StartedAs,
     watch::Watcher,
     workers::{Command, Commands, Start, WorkerHandle},
 };
 use crate::{
-    config::{self, Address, Config, ConfigErrors, PluginSource},
+    config::{self, Address, Config, ConfigErrors, PluginSource, PluginUse},
     frontend::{Generation, LocalGeneration, ProcessState},
     net::{AcmeChallenges, Handover, HandoverError, SharedListener, tls_files},
     plugin::{
@@ -100,15 +101,8 @@ pub fn check(source: &Source) -> Result<Vec<String>, RunError> {
 
 fn runtime_options(config: &Config, workers: usize) -> RuntimeOptions {
     let defaults = RuntimeOptions::default();
-    let filters = config
-        .frontends
-        .iter()
-        .map(|frontend| frontend.filters.len());
-    let of_backends = config
-        .backends
-        .iter()
-        .map(|backend| backend.filters.len() + 3);
-    let uses = filters.chain(of_backends).sum::<usize>();
+    // A backend's former balancer comes on top.
+    let uses = config.plugins().flat_map(PluginUse::with_next).count() + config.backends.len();
     // Three generations may be alive at a time: one that drains, one that serves, one being built.
     let instances = u32::try_from(3 * (workers + 1) * uses).unwrap_or(u32::MAX);
     RuntimeOptions {
@@ -319,6 +313,7 @@ impl Proxy {
             stopping: None,
         };
         proxy.settle();
+        rollouts::tell(None, &proxy.current);
         info!(generation = proxy.current.number, workers = count, "ready");
         proxy.notifier.ready();
         if let Some(workshop) = &mut proxy.workshop {
@@ -528,6 +523,7 @@ impl Proxy {
             .set_most(config.process.max_connections);
         set_limits(&config, &generation);
         self.admin.current.replace(Arc::clone(&generation));
+        rollouts::tell(Some(&self.current), &generation);
         self.current = generation;
         self.config = config;
         self.maps = maps;
@@ -642,18 +638,7 @@ const ADMIN: &str = "admin";
 
 /// Everything whose change means something.
 fn watched_files(file: &Path, config: &Config) -> Vec<PathBuf> {
-    let filters = config
-        .frontends
-        .iter()
-        .flat_map(|frontend| &frontend.filters);
-    let of_backends = config.backends.iter().flat_map(|backend| &backend.filters);
-    let filters = filters.chain(of_backends);
-    let balancers = config.backends.iter().map(|backend| &backend.balancer);
-    let persistence = config
-        .backends
-        .iter()
-        .filter_map(|b| b.persistence.as_ref());
-    let plugins = filters.chain(balancers).chain(persistence);
+    let plugins = config.plugins().flat_map(PluginUse::with_next);
     let plugins = plugins.filter_map(|used| match &used.source {
         PluginSource::File(path) => Some(path.clone()),
         PluginSource::Bundled(_) | PluginSource::Oci(_) => None,

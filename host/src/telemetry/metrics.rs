@@ -7,6 +7,7 @@
 use std::{
     cell::Cell,
     collections::BTreeMap,
+    fmt,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -281,6 +282,22 @@ pub enum PluginPlace {
     },
     Balancer(BackendName),
     Persistence(BackendName),
+}
+
+/// As a path: `frontend/web/filter/1`, `backend/api/balancer`. Positions are counted from 1 as people do.
+impl fmt::Display for PluginPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filter { frontend, position } => {
+                write!(f, "frontend/{frontend}/filter/{}", position + 1)
+            }
+            Self::BackendFilter { backend, position } => {
+                write!(f, "backend/{backend}/filter/{}", position + 1)
+            }
+            Self::Balancer(backend) => write!(f, "backend/{backend}/balancer"),
+            Self::Persistence(backend) => write!(f, "backend/{backend}/persistence"),
+        }
+    }
 }
 
 type Known<K, M> = BTreeMap<K, Weak<M>>;

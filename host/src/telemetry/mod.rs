@@ -20,4 +20,5 @@ pub use json::format_json;
 pub use metrics::{
     BackendMetrics, FrontendMetrics, Metrics, PluginMetrics, PluginPlace, ServerMetrics,
 };
+pub use prometheus::plugin_labels;
 pub use sink::LogError;

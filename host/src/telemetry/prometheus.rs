@@ -244,7 +244,8 @@ fn write_plugins(snapshot: &Snapshot, out: &mut String) {
     family(out, "plugin", "quarantined", help, skipped);
 }
 
-fn plugin_labels(place: &PluginPlace, plugin: &str) -> String {
+/// The labels of a use of a plugin.
+pub fn plugin_labels(place: &PluginPlace, plugin: &str) -> String {
     match place {
         PluginPlace::Filter { frontend, position } => labels(&[
             ("plugin", plugin),

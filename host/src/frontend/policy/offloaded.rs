@@ -6,8 +6,8 @@ use std::{iter::once, sync::Arc};
 use smallvec::SmallVec;
 
 use super::{
-    ConnectionDecision, Decision, Edit, Failed, Found, Hook, LocalPlugin, checked_decision,
-    checked_response,
+    ConnectionDecision, Decision, Edit, Failed, Found, Hook, LocalPlugin, checked_connection,
+    checked_decision, checked_found, checked_response, next,
 };
 use crate::{
     backend::Server,
@@ -53,14 +53,35 @@ pub async fn on_connection(
     offload: &Offload,
     facts: &Facts<'_>,
 ) -> Result<ConnectionDecision, Failed> {
+    match &plugin.next {
+        None => own_on_connection(plugin, offload, facts).await,
+        Some(next) => next::on_connection(plugin, next, facts).await,
+    }
+}
+
+pub(super) async fn own_on_connection(
+    plugin: &LocalPlugin,
+    offload: &Offload,
+    facts: &Facts<'_>,
+) -> Result<ConnectionDecision, Failed> {
     let values = Values::of(plugin, Hook::OnConnection, facts);
     let ask = move |instance: &mut Instance| instance.on_connection(&values.borrowed());
-    plugin
-        .call_offloaded(offload, Call::OnConnection, facts, ask)
-        .await
+    let decision = plugin.call_offloaded(offload, Call::OnConnection, facts, ask);
+    checked_connection(plugin, facts, decision.await?)
 }
 
 pub async fn on_request(
+    plugin: &LocalPlugin,
+    offload: &Offload,
+    facts: &Facts<'_>,
+) -> Result<Arc<Decision>, Failed> {
+    match &plugin.next {
+        None => own_on_request(plugin, offload, facts).await,
+        Some(next) => next::on_request(plugin, next, facts).await,
+    }
+}
+
+pub(super) async fn own_on_request(
     plugin: &LocalPlugin,
     offload: &Offload,
     facts: &Facts<'_>,
@@ -78,6 +99,17 @@ pub async fn on_request(
 }
 
 pub async fn on_response(
+    plugin: &LocalPlugin,
+    offload: &Offload,
+    facts: &Facts<'_>,
+) -> Result<Arc<Vec<Edit>>, Failed> {
+    match &plugin.next {
+        None => own_on_response(plugin, offload, facts).await,
+        Some(next) => next::on_response(plugin, next, facts).await,
+    }
+}
+
+pub(super) async fn own_on_response(
     plugin: &LocalPlugin,
     offload: &Offload,
     facts: &Facts<'_>,
@@ -100,15 +132,27 @@ pub async fn lookup(
     offload: &Offload,
     facts: &Facts<'_>,
 ) -> Option<Arc<Found>> {
+    match &plugin.next {
+        None => lookup_or_failed(plugin, offload, facts).await.ok(),
+        Some(next) => next::lookup(plugin, next, facts).await.ok(),
+    }
+}
+
+pub(super) async fn lookup_or_failed(
+    plugin: &LocalPlugin,
+    offload: &Offload,
+    facts: &Facts<'_>,
+) -> Result<Arc<Found>, Failed> {
     let values = Values::of(plugin, Hook::Lookup, facts);
     let known = &plugin.known.lookup;
     let unknown = match plugin.recall(known, values.texts()) {
-        Ok(found) => return Some(found),
+        Ok(found) => return Ok(found),
         Err(unknown) => unknown,
     };
     let ask = move |instance: &mut Instance| instance.lookup(&values.borrowed());
     let found = plugin.call_offloaded(offload, Call::Lookup, facts, ask);
-    Some(plugin.keep(known, unknown, found.await.ok()?))
+    let found = checked_found(plugin, facts, found.await?)?;
+    Ok(plugin.keep(known, unknown, found))
 }
 
 pub async fn assigned(
@@ -117,19 +161,29 @@ pub async fn assigned(
     server: &Server,
     facts: &Facts<'_>,
 ) -> Arc<Vec<Edit>> {
+    let edits = match &plugin.next {
+        None => assigned_or_failed(plugin, offload, server, facts).await,
+        Some(next) => next::assigned(plugin, next, server, facts).await,
+    };
+    edits.unwrap_or_default()
+}
+
+pub(super) async fn assigned_or_failed(
+    plugin: &LocalPlugin,
+    offload: &Offload,
+    server: &Server,
+    facts: &Facts<'_>,
+) -> Result<Arc<Vec<Edit>>, Failed> {
     let values = Values::of(plugin, Hook::Assigned, facts);
     let known = &plugin.known.assigned;
     let question = once(Some(server.persistence_key.as_str())).chain(values.texts());
     let unknown = match plugin.recall(known, question) {
-        Ok(edits) => return edits,
+        Ok(edits) => return Ok(edits),
         Err(unknown) => unknown,
     };
     let key = server.persistence_key.clone();
     let ask = move |instance: &mut Instance| instance.assigned(&key, &values.borrowed());
     let edits = plugin.call_offloaded(offload, Call::Assigned, facts, ask);
-    let edits = edits.await;
-    match edits.and_then(|edits| checked_response(plugin, facts, Hook::Assigned, edits)) {
-        Ok(edits) => plugin.keep(known, unknown, edits),
-        Err(Failed) => Arc::default(),
-    }
+    let edits = checked_response(plugin, facts, Hook::Assigned, edits.await?)?;
+    Ok(plugin.keep(known, unknown, edits))
 }
