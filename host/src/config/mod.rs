@@ -36,6 +36,7 @@ mod tests;
 mod tls;
 mod units;
 mod value;
+mod why;
 
 use std::{
     collections::BTreeMap,
@@ -66,6 +67,7 @@ pub use tls::{
     Alpn, CertificateFiles, Cipher, ClientCertificates, ListenerTls, NamedFile, ServerCertificates,
     ServerTls, Spot, TlsVersion, TlsVersions, Trust, UnknownName,
 };
+pub use why::{Why, read_duration};
 
 /// A checked configuration file.
 #[derive(Debug, Clone)]
@@ -74,6 +76,8 @@ pub struct Config {
     pub process: Process,
     pub logs: Vec<LogTarget>,
     pub maps: Vec<MapFile>,
+    /// Which exchanges can be asked about later.
+    pub why: Arc<Why>,
     /// Who issues certificates by itself, if anybody does.
     pub acme: Option<Acme>,
     pub frontends: Vec<Frontend>,

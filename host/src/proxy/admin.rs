@@ -6,7 +6,6 @@ use std::{
     rc::Rc, sync::Arc, time::Duration,
 };
 
-use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -23,7 +22,10 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{admin_rollouts, admin_servers};
+use super::{
+    admin_rollouts, admin_servers,
+    admin_why::{self, Body},
+};
 use crate::{
     backend::Server,
     config::Address,
@@ -94,7 +96,7 @@ fn own_socket(listener: &SharedListener) -> io::Result<socket2::Socket> {
     sockets.pop().ok_or(io::ErrorKind::NotFound.into())
 }
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Body>;
 
 async fn answer(
     admin: Rc<Admin>,
@@ -118,7 +120,14 @@ async fn answer(
         let (status, said) = admin_rollouts::manage(&admin, path, request.uri().query());
         return Ok(text(status, said));
     }
-    Ok(match (request.method(), request.uri().path()) {
+    let path = request.uri().path();
+    if path == "/record" || path == "/why" || path.starts_with("/why/") {
+        if request.method() != Method::GET {
+            return Ok(wrong_method("GET"));
+        }
+        return Ok(admin_why::answer(&admin, path, request.uri().query()));
+    }
+    Ok(match (request.method(), path) {
         (&Method::GET, "/health") => health(&admin),
         (&Method::GET, "/metrics") => metrics(&admin),
         (&Method::GET, "/status") => status(&admin),
@@ -128,7 +137,8 @@ async fn answer(
         (_, "/reload") => wrong_method("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are GET /health, GET /metrics, GET /status, GET /rollouts, POST /reload, POST /servers/… and POST /rollouts/…\n",
+            "there are GET /health, GET /metrics, GET /status, GET /rollouts, GET /why, GET /why/ID, GET /record, \
+             POST /reload, POST /servers/… and POST /rollouts/…\n",
         ),
     })
 }
@@ -317,8 +327,8 @@ fn wrong_method(allowed: &'static str) -> Answer {
     answer
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Body::Whole(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -327,7 +337,7 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     answer
 }
 
-fn json_answer(value: &Value) -> Answer {
+pub(super) fn json_answer(value: &Value) -> Answer {
     let mut answer = text(StatusCode::OK, format!("{value:#}\n"));
     answer.headers_mut().insert(
         header::CONTENT_TYPE,

@@ -142,6 +142,7 @@ impl Builder {
         self.registry.sweep();
         let generation = Generation {
             number: self.number,
+            why: Arc::clone(&config.why),
             frontends: loaded.frontends,
             backends: loaded.backends,
             listeners: plan.by_listener(),

@@ -6,6 +6,7 @@ mod acme;
 mod admin;
 mod admin_rollouts;
 mod admin_servers;
+mod admin_why;
 mod assemble;
 mod care;
 mod checks;
