@@ -24,10 +24,12 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ("p256", "signatures of components"),
     ("arc-swap", "handing a new generation to the workers"),
     ("clap", "the command line"),
+    ("flate2", "answers compressed with gzip"),
     (
         "getrandom",
         "the random numbers that plugins may be granted",
     ),
+    ("brotli", "answers compressed with br"),
     ("bytes", "pieces of bodies, as the h2 library has them"),
     ("h2", "the frames of HTTP/2 on both sides"),
     ("http", "heads, as the h2 library has them"),
@@ -84,6 +86,10 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
         "components of an author's sources, in `weir plugin build`",
     ),
     ("x509-parser", "names and dates in certificates"),
+    (
+        "zstd",
+        "answers compressed with zstd; wasmtime has it anyway",
+    ),
 ];
 
 /// Which folder or file alone may name a library.
@@ -97,6 +103,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rcgen", &["net/tls"]),
     ("instant_acme", &["proxy/acme"]),
     ("httparse", &["http"]),
+    ("flate2", &["http/coding"]),
+    ("brotli", &["http/coding"]),
+    ("zstd", &["http/coding"]),
     ("h2", &["http", "frontend", "backend"]),
     ("hyper", &["http", "backend", "proxy/admin"]),
     ("hyper_util", &["http", "backend", "proxy/admin"]),

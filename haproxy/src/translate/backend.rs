@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    Translator, balance, check,
+    Translator, balance, check, compression,
     condition::Names,
     cookie,
     draft::{Draft, Mode, keyword},
@@ -173,7 +173,7 @@ impl<'t> Translator<'t> {
             ] => Fate::Same,
             ["stats", ..] if !is_listen => super::frontend::stats(line),
             ["compression", ..] if !is_listen => {
-                Fate::dropped("answers are passed on as they come")
+                compression::compression(draft, line, &mut backend.keys)?
             }
             ["filter", ..] if !is_listen => Fate::dropped("Weir's filters are plugins"),
             ["id" | "description" | "enabled" | "guid" | "log-tag", ..] => Fate::Same,

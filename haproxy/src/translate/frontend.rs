@@ -197,7 +197,9 @@ impl<'t> Translator<'t> {
             ] => Fate::Same,
             ["disabled", ..] => Fate::dropped("the section is in use; take it out of the file"),
             ["stats", ..] => stats(line),
-            ["compression", ..] => Fate::dropped("answers are passed on as they come"),
+            ["compression", ..] => {
+                super::compression::compression(draft, line, &mut frontend.keys)?
+            }
             ["filter", ..] => Fate::dropped("Weir's filters are plugins"),
             ["rate-limit", ..] => Fate::dropped("connections are taken as fast as they come"),
             ["stick-table", ..] => Fate::dropped("there are no stick tables"),

@@ -9,6 +9,7 @@ use super::{
     Address, Alpn, Backend, Check, PluginSource, Pool, Redispatch, Server, ServerCertificates,
     ServerProtocol, ServerTls, address,
     check::read_check,
+    compression::read_compression,
     conduct::{
         Conduct, check_conduct, check_observe, read_backups, read_conduct, read_own_conduct,
     },
@@ -48,7 +49,14 @@ fn read_backend(
     refuse_http_keys(
         &fields,
         mode,
-        &["pool", "error_pages", "protocol", "http2", "filter"],
+        &[
+            "pool",
+            "error_pages",
+            "protocol",
+            "http2",
+            "filter",
+            "compression",
+        ],
     );
     let balancer = match fields.get("balance") {
         Some(node) => read_balancer(&node, around),
@@ -82,6 +90,7 @@ fn read_backend(
     let timeouts = fields.table("timeouts", "[backend.timeouts]");
     let timeouts = server_timeouts(timeouts, &around.defaults.server);
     let error_pages = read_error_pages(&mut fields, "[backend.error_pages]");
+    let compression = read_compression(&mut fields);
     let tls = fields
         .get("tls")
         .and_then(|node| read_server_tls(&node, None, around));
@@ -124,6 +133,7 @@ fn read_backend(
         pool,
         http2,
         error_pages,
+        compression,
         max_queue: max_queue.unwrap_or(10_000),
         max_connections,
     })

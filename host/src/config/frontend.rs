@@ -6,6 +6,7 @@ use super::{
     Backend, ForwardedFor, Frontend,
     address::{self, AddressError},
     bind::{Listeners, read_bind},
+    compression::read_compression,
     error_page::{is_framing, is_token, read_error_pages},
     http2::read_http2,
     name::{Unique, read_name},
@@ -24,6 +25,7 @@ const HTTP_KEYS: &[&str] = &[
     "request_id_header",
     "limits",
     "error_pages",
+    "compression",
 ];
 
 /// Reads all frontends. At least one is needed. `read` are the backends that are sound.
@@ -133,6 +135,7 @@ fn read_frontend(
     let limits = read_limits(&mut fields, "[frontend.limits]", &around.defaults.limits);
     let http2 = read_http2(&mut fields);
     let error_pages = read_error_pages(&mut fields, "[frontend.error_pages]");
+    let compression = read_compression(&mut fields);
     const BACKEND: &str = "it belongs to a `[[backend]]`";
     fields.finish(&[
         ("balance", BACKEND),
@@ -162,6 +165,7 @@ fn read_frontend(
         limits,
         http2,
         error_pages,
+        compression,
     })
 }
 

@@ -20,7 +20,6 @@ use super::{
     read::{Fields, Reader},
     sharing::read_sharing,
     value::shorten,
-    why::read_why,
 };
 
 /// No configuration is as large as this.
@@ -120,7 +119,6 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
     let process = read_process(&mut top);
     let defaults = read_defaults(&mut top);
     let logs = read_logs(&mut top);
-    let why = Arc::new(read_why(&mut top));
     let maps = read_maps(&mut top);
     let issuer = read_issuer(&mut top);
     let sharing = read_sharing(&mut top);
@@ -167,7 +165,6 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         process,
         logs,
         maps,
-        why,
         acme: issuer.into_acme(),
         frontends,
         backends,

@@ -12,6 +12,7 @@ mod bind_socket;
 pub mod cases;
 mod check;
 mod check_steps;
+mod compression;
 mod conduct;
 mod error;
 mod error_page;
@@ -36,7 +37,6 @@ mod tests;
 mod tls;
 mod units;
 mod value;
-mod why;
 
 use std::{
     collections::BTreeMap,
@@ -53,6 +53,7 @@ pub use acme::{Acme, AcmeNames};
 pub use bind_socket::SocketOptions;
 pub use check::{Endpoint, HttpCheck};
 pub use check_steps::Step;
+pub use compression::{Coding, Compression, Levels, Said, Subtype, TypePattern};
 pub use conduct::{AdminState, Agent, Backups, Conduct, Consequence, Layer, Observe, Tracked};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use http2::{Http2Limits, Protocols, ServerHttp2, ServerProtocol};
@@ -67,7 +68,6 @@ pub use tls::{
     Alpn, CertificateFiles, Cipher, ClientCertificates, ListenerTls, NamedFile, ServerCertificates,
     ServerTls, Spot, TlsVersion, TlsVersions, Trust, UnknownName,
 };
-pub use why::{Why, read_duration};
 
 /// A checked configuration file.
 #[derive(Debug, Clone)]
@@ -76,8 +76,6 @@ pub struct Config {
     pub process: Process,
     pub logs: Vec<LogTarget>,
     pub maps: Vec<MapFile>,
-    /// Which exchanges can be asked about later.
-    pub why: Arc<Why>,
     /// Who issues certificates by itself, if anybody does.
     pub acme: Option<Acme>,
     pub frontends: Vec<Frontend>,
@@ -202,6 +200,7 @@ pub struct Frontend {
     pub limits: Limits,
     pub http2: Http2Limits,
     pub error_pages: ErrorPages,
+    pub compression: Said<Compression>,
 }
 
 /// A socket that a frontend listens on, and what is special about the clients that come there.
@@ -395,6 +394,7 @@ pub struct Backend {
     pub pool: Pool,
     pub http2: ServerHttp2,
     pub error_pages: ErrorPages,
+    pub compression: Said<Compression>,
     /// Exchanges that may wait for a free place on a server, over the whole backend.
     pub max_queue: usize,
     /// Exchanges in the whole backend at a time.

@@ -1,6 +1,11 @@
 //! The talk with a server: the request goes out while the answer may already come in.
 
-use std::{future::poll_fn, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -33,7 +38,7 @@ pub const INTERIM: u32 = 32;
 /// One request and its answer, on one connection.
 #[derive(Debug)]
 pub struct Conversation<'a> {
-    worker: &'a Worker,
+    pub(super) worker: &'a Worker,
     pub reached: Reached,
     pub server: ServerName,
     pub upload: Upload,
@@ -45,7 +50,7 @@ pub struct Conversation<'a> {
     progress: Progress,
     /// Interim answers so far.
     interim: u32,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// When it last made progress, as far as that is known without a look at the clock.
     since: Instant,
 }
@@ -77,6 +82,15 @@ pub struct Relayed {
     pub failed: Option<RelayFailure>,
 }
 
+impl Relayed {
+    pub(super) fn nothing(failure: RelayFailure) -> Self {
+        Self {
+            bytes: 0,
+            failed: Some(failure),
+        }
+    }
+}
+
 /// An answer that was cut off after its head had gone out.
 #[derive(Debug)]
 pub enum RelayFailure {
@@ -85,6 +99,7 @@ pub enum RelayFailure {
     Truncated,
     ServerTimedOut,
     BadBody(BadBody),
+    NotCompressed(io::Error),
 }
 
 impl<'a> Conversation<'a> {
@@ -310,19 +325,7 @@ impl<'a> Conversation<'a> {
         let mut waits_for = WaitsFor::Server;
         let mut progressed = None;
         poll_fn(|cx| {
-            if !self.upload.is_done() && !self.upload_refused {
-                let mut ignored = WaitsFor::Server;
-                let sent = client.poll_upload(
-                    cx,
-                    &mut self.upload,
-                    buffers,
-                    &mut self.reached.stream,
-                    &mut ignored,
-                );
-                // The answer has been decided; that the rest of the request is bad or missing only
-                // means that neither connection is used again.
-                self.upload_refused |= matches!(sent, Poll::Ready(Err(_)));
-            }
+            self.poll_rest_of_request(cx, client);
             let moved = client.poll_download(
                 cx,
                 download,
@@ -358,6 +361,27 @@ impl<'a> Conversation<'a> {
             })
         })
         .await
+    }
+
+    /// Goes on sending the request while its answer is passed on.
+    pub(super) fn poll_rest_of_request<C: ClientSide>(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut C,
+    ) {
+        if !self.upload.is_done() && !self.upload_refused {
+            let mut ignored = WaitsFor::Server;
+            let sent = client.poll_upload(
+                cx,
+                &mut self.upload,
+                &self.worker.buffers,
+                &mut self.reached.stream,
+                &mut ignored,
+            );
+            // The answer has been decided; that the rest of the request is bad or missing only
+            // means that neither connection is used again.
+            self.upload_refused |= matches!(sent, Poll::Ready(Err(_)));
+        }
     }
 
     /// Whether the connection can serve another request: both messages ended where they should, and the

@@ -1,6 +1,6 @@
 //! Every way an exchange can end early, and what each means for the client, the log and the blame.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use crate::{
     backend::ConnectError,
@@ -66,6 +66,8 @@ pub enum ExchangeError {
     AnswerTimedOut { server: ServerName, limit: Duration },
     #[error("server {server}: bad response body: {source}")]
     BadAnswerBody { server: ServerName, source: BadBody },
+    #[error("the answer could not be compressed: {0}")]
+    NotCompressed(io::Error),
 }
 
 /// The two letters that HAProxy's log shows for the end of a session: who ended it, and in which phase.
@@ -96,7 +98,8 @@ impl ExchangeError {
             | Self::ClientTimedOut { .. }
             | Self::AnswerTruncated { .. }
             | Self::AnswerTimedOut { .. }
-            | Self::BadAnswerBody { .. } => None,
+            | Self::BadAnswerBody { .. }
+            | Self::NotCompressed(_) => None,
         }
     }
 
@@ -109,7 +112,10 @@ impl ExchangeError {
             | Self::ClientGone
             | Self::ClientTimedOut { .. } => Fault::Client,
             Self::FilterFailed | Self::BalancerFailed => Fault::Plugin,
-            Self::NoBackend | Self::QueueFull | Self::QueueTimedOut { .. } => Fault::Proxy,
+            Self::NoBackend
+            | Self::QueueFull
+            | Self::QueueTimedOut { .. }
+            | Self::NotCompressed(_) => Fault::Proxy,
             Self::Connect {
                 source: ConnectError::Exhausted(_),
                 ..
@@ -151,7 +157,8 @@ impl ExchangeError {
             | Self::BalancerFailed
             | Self::NoServer
             | Self::QueueFull
-            | Self::QueueTimedOut { .. } => Outcome::Aborted,
+            | Self::QueueTimedOut { .. }
+            | Self::NotCompressed(_) => Outcome::Aborted,
         }
     }
 
@@ -184,6 +191,7 @@ impl ExchangeError {
             Self::AnswerTruncated { .. } => b"SD",
             Self::AnswerTimedOut { .. } => b"sD",
             Self::BadAnswerBody { .. } => b"PD",
+            Self::NotCompressed(_) => b"RD",
         }
     }
 }

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::{
     answer::Answer,
     client::SendError,
+    compress::Compressing,
     conversation::{AskError, Conversation, Limits},
     edits,
     error::ExchangeError,
@@ -17,7 +18,6 @@ use super::{
     forwarded::ForwardedClient,
     generation::{Backend, Filter, Frontend, Generation, LocalBackend, LocalGeneration},
     h2::StreamTalk,
-    noted,
     policy::{self, Failed, LocalPlugin},
     reach::{Freshness, Kept, Seek},
     record::{Caller, Record},
@@ -30,6 +30,7 @@ use crate::{
     backend::{BackendState, Seen},
     http::{
         body::BodyReader,
+        coding,
         framing::Framing,
         h2::write_request,
         request::RequestHead,
@@ -70,6 +71,8 @@ pub struct Exchange<'a, C> {
     response_edits: Vec<Edit>,
     /// The backend that was chosen, once one was.
     backend: Option<usize>,
+    /// Where answers are compressed: what the client said about that.
+    pub(super) codings: Option<coding::Asked>,
 }
 
 /// The generation that an exchange belongs to.
@@ -110,10 +113,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         frontend: usize,
         client: &'a mut C,
         head: Box<RequestHead>,
-        mut record: Record,
+        record: Record,
     ) -> Self {
         let settings = &generation.shared.frontends[frontend];
-        record.notes = worker.stories.open(&generation.shared.why, &settings.name);
         let forwarded = settings.trusted_proxies.as_ref();
         let forwarded = forwarded.and_then(|trusted| trusted.client_of(&head, client.ends()));
         Self {
@@ -128,6 +130,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             record,
             response_edits: Vec::new(),
             backend: None,
+            codings: None,
         }
     }
 
@@ -180,6 +183,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         };
 
         let bound = self.ask_persistence(frontend, backend, local).await;
+        if let Some(compressing) = Compressing::of(frontend, backend) {
+            self.codings = Some(compressing.ask(&mut self.head));
+        }
         let mut talk = self.converse(frontend, backend, local, bound, body).await?;
         self.record.answered(talk.head().status());
         self.ask_response_filters(&generation, frontend, backend, local, bound, &mut talk)
@@ -218,7 +224,6 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             request_id: self.id,
             response,
             client: self.forwarded.as_deref(),
-            notes: &self.record.notes,
         }
     }
 
@@ -297,7 +302,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         backend: Option<&Backend>,
         plugin: &LocalPlugin,
     ) -> Result<Arc<Decision>, Failed> {
-        let decision = noted::on_request(plugin, &self.facts(frontend, backend, None))?;
+        let decision = policy::on_request(plugin, &self.facts(frontend, backend, None))?;
         self.make_edits(frontend, backend, plugin, decision)
     }
 
@@ -309,7 +314,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         offload: &Offload,
     ) -> Result<Arc<Decision>, Failed> {
         let facts = self.facts(frontend, backend, None);
-        let decision = noted::offloaded::on_request(plugin, offload, &facts).await?;
+        let decision = policy::offloaded::on_request(plugin, offload, &facts).await?;
         self.make_edits(frontend, backend, plugin, decision)
     }
 
@@ -340,8 +345,8 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let plugin = local.persistence.as_ref()?;
         let facts = self.facts(frontend, Some(backend), None);
         let found = match plugin.offload() {
-            None => noted::lookup(plugin, &facts),
-            Some(offload) => Box::pin(noted::offloaded::lookup(plugin, offload, &facts)).await,
+            None => policy::lookup(plugin, &facts),
+            Some(offload) => Box::pin(policy::offloaded::lookup(plugin, offload, &facts)).await,
         }?;
         if let Err(bad) = edits::apply_request(&mut self.head, &mut self.vars, &found.edits) {
             let facts = self.facts(frontend, Some(backend), None);
@@ -564,9 +569,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             let facts = self.facts(frontend, Some(backend), Some(talk.head()));
             let assigned = &backend.servers[server];
             let edits = match plugin.offload() {
-                None => noted::assigned(plugin, assigned, &facts),
+                None => policy::assigned(plugin, assigned, &facts),
                 Some(offload) => {
-                    let edits = noted::offloaded::assigned(plugin, offload, assigned, &facts);
+                    let edits = policy::offloaded::assigned(plugin, offload, assigned, &facts);
                     Box::pin(edits).await
                 }
             };
@@ -582,9 +587,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             }
             let facts = self.facts(frontend, Some(backend), Some(talk.head()));
             let edits = match plugin.offload() {
-                None => noted::on_response(plugin, &facts),
+                None => policy::on_response(plugin, &facts),
                 Some(offload) => {
-                    Box::pin(noted::offloaded::on_response(plugin, offload, &facts)).await
+                    Box::pin(policy::offloaded::on_response(plugin, offload, &facts)).await
                 }
             };
             match edits {

@@ -8,6 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use smallvec::SmallVec;
 
 use super::{
+    compress::Compressing,
     gate::Gate,
     policy::{LocalBalancer, LocalPlugin},
     rollout::{NextPart, NextUse},
@@ -28,8 +29,6 @@ use crate::{
 pub struct Generation {
     /// Counts up from 1.
     pub number: u64,
-    /// Which exchanges can be asked about later.
-    pub why: Arc<config::Why>,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
     /// What each listener is used for, by the listener's number.
@@ -68,6 +67,7 @@ pub struct Frontend {
     pub body_limit: Option<u64>,
     pub http2: config::Http2Limits,
     pub error_pages: config::ErrorPages,
+    pub compression: config::Said<Arc<Compressing>>,
     /// Client connections of this frontend, over all generations of it.
     pub connections: Arc<Gate>,
     /// Client connections by client, likewise, and how many each may have.
@@ -173,6 +173,7 @@ pub struct Backend {
     pub redispatch: config::Redispatch,
     pub pool: config::Pool,
     pub error_pages: config::ErrorPages,
+    pub compression: config::Said<Arc<Compressing>>,
     pub max_queue: usize,
     /// Exchanges in the whole backend at a time.
     pub limit: Option<usize>,

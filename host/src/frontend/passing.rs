@@ -1,10 +1,12 @@
 //! The last part of an exchange: the server's answer goes to the client, and both connections are kept or not.
 
 use super::{
+    compress::{Compressing, Compressor},
     conversation::RelayFailure,
     error::ExchangeError,
     exchange::{Exchange, Next},
     generation::{Backend, Frontend, LocalBackend},
+    pieces::Change,
     side::ClientSide,
     talk::Talk,
 };
@@ -26,11 +28,22 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         local: Option<&LocalBackend>,
         mut talk: Talk<'a>,
     ) -> Result<Next, ExchangeError> {
-        let framing = talk.head().framing_for(self.head.version());
+        let compressor = self.begin_compressing(frontend, backend, &mut talk);
+        let framing = match compressor {
+            Some(_) => Framing::Chunked,
+            None => talk.head().framing_for(self.head.version()),
+        };
         let keep = talk.is_sent() && framing != Framing::UntilClose && self.may_keep_client();
-        let relayed = talk
-            .relay(self.client, framing, self.connection_field(keep))
-            .await;
+        let connection = self.connection_field(keep);
+        let relayed = match compressor {
+            None => talk.relay(self.client, framing, connection).await,
+            Some(compressor) => {
+                let change = Change { compressor };
+                let relayed =
+                    talk.relay_changed(self.worker, self.client, framing, connection, change);
+                Box::pin(relayed).await
+            }
+        };
         self.record.sent(relayed.bytes, talk.uploaded());
 
         let status = talk.head().status();
@@ -47,7 +60,11 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             None => Outcome::Success,
             Some(RelayFailure::ServerTimedOut) => Outcome::TimedOut,
             Some(RelayFailure::Truncated | RelayFailure::BadBody(_)) => Outcome::ServerError,
-            Some(RelayFailure::ClientGone | RelayFailure::ClientTimedOut) => Outcome::Aborted,
+            Some(
+                RelayFailure::ClientGone
+                | RelayFailure::ClientTimedOut
+                | RelayFailure::NotCompressed(_),
+            ) => Outcome::Aborted,
         };
         if let Some(local) = local {
             self.observe(frontend, backend, local, server, outcome);
@@ -69,6 +86,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 server: name,
                 source,
             },
+            RelayFailure::NotCompressed(source) => ExchangeError::NotCompressed(source),
             RelayFailure::ServerTimedOut => ExchangeError::AnswerTimedOut {
                 server: name,
                 limit: backend.timeouts.server,
@@ -79,6 +97,18 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             Framing::UntilClose => Next::Reset,
             Framing::None | Framing::Length(_) | Framing::Chunked => Next::Close,
         })
+    }
+
+    /// Gives what the answer's body is to go through, and has its head say so; nothing for most answers.
+    fn begin_compressing(
+        &self,
+        frontend: &Frontend,
+        backend: &Backend,
+        talk: &mut Talk<'_>,
+    ) -> Option<Compressor> {
+        let asked = self.codings?;
+        let compressing = Compressing::of(frontend, backend)?;
+        compressing.begin(asked, &self.head, talk.head_mut())
     }
 
     /// Sends the 101 and relays whatever is spoken from then on.

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use super::{
     facts::{Ends, Facts, Vars},
-    notes::Notes,
     worker::RequestId,
 };
 use crate::{
@@ -36,7 +35,6 @@ pub struct StagedExchange {
     response: ResponseHead,
     ends: Ends,
     vars: Vars,
-    notes: Notes,
 }
 
 impl StagedExchange {
@@ -60,7 +58,6 @@ impl StagedExchange {
             head,
             response,
             vars,
-            notes: Notes::default(),
         })
     }
 
@@ -71,17 +68,11 @@ impl StagedExchange {
             head: hook.sees_request().then_some(&self.head),
             ends: &self.ends,
             frontend: &self.given.frontend,
-            backend: match hook {
-                Hook::OnConnection | Hook::OnRequest => None,
-                Hook::OnResponse | Hook::Pick | Hook::Lookup | Hook::Assigned => {
-                    Some(self.given.backend.as_str())
-                }
-            },
+            backend: (hook != Hook::OnRequest).then_some(self.given.backend.as_str()),
             vars: &self.vars,
             request_id: RequestId::of_tool(),
             response: hook.sees_response().then_some(&self.response),
             client: None,
-            notes: &self.notes,
         };
         let values = facts.values(inputs);
         let given = |input: &Input| self.given.inputs.iter().find(|(known, _)| known == input);

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    conversation::{AskError, Conversation, Limits, Relayed},
+    conversation::{AskError, Conversation, Limits, RelayFailure, Relayed},
     h2::StreamTalk,
+    pieces::{Change, FromHttp1, pass_on},
     reach::Reached,
     side::ClientSide,
     tunnel::Tunnelled,
@@ -154,6 +155,29 @@ impl Talk<'_> {
         match self {
             Self::Http1(talk) => talk.relay(client, to_client, connection).await,
             Self::Http2(talk) => Box::pin(talk.relay(client, to_client, connection)).await,
+        }
+    }
+
+    /// The same for an answer that is changed on its way.
+    pub async fn relay_changed<C: ClientSide>(
+        &mut self,
+        worker: &Worker,
+        client: &mut C,
+        to_client: Framing,
+        connection: ConnectionField,
+        mut change: Change,
+    ) -> Relayed {
+        let change = &mut change;
+        match self {
+            Self::Http1(talk) => match FromHttp1::new(talk) {
+                Ok(mut source) => {
+                    pass_on(worker, client, &mut source, to_client, connection, change).await
+                }
+                Err(bad) => Relayed::nothing(RelayFailure::BadBody(bad)),
+            },
+            Self::Http2(talk) => {
+                pass_on(worker, client, &mut **talk, to_client, connection, change).await
+            }
         }
     }
 

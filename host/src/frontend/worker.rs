@@ -13,12 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{
-    clock::WallClock,
-    gate::Gate,
-    generation::LocalGeneration,
-    stories::{LocalStories, Stories},
-};
+use super::{clock::WallClock, gate::Gate, generation::LocalGeneration};
 use crate::{
     backend::{Pool, StreamPool},
     http::{request::RequestHead, response::ResponseHead},
@@ -40,7 +35,6 @@ pub struct Worker {
     pub streams: StreamPool,
     pub clock: WallClock,
     pub process: Arc<ProcessState>,
-    pub stories: LocalStories,
     log: RefCell<LogWriter>,
     current: RefCell<Rc<LocalGeneration>>,
     #[expect(
@@ -74,7 +68,6 @@ impl Worker {
             pool: Pool::default(),
             streams: StreamPool::default(),
             clock: WallClock::new(),
-            stories: LocalStories::new(Arc::clone(&process.stories)),
             process,
             log: RefCell::new(log),
             current: RefCell::new(Rc::new(first)),
@@ -310,8 +303,6 @@ pub struct ProcessState {
     retiring: AtomicBool,
     /// Client connections of all frontends.
     pub connections: Arc<Gate>,
-    /// Of exchanges that can be asked about.
-    pub stories: Arc<Stories>,
 }
 
 impl ProcessState {
@@ -321,7 +312,6 @@ impl ProcessState {
             draining: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
             connections: Gate::new(max_connections),
-            stories: Arc::default(),
         })
     }
 

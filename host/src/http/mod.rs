@@ -51,6 +51,7 @@ pub mod base64;
 pub mod body;
 pub mod chunk;
 mod clean;
+pub mod coding;
 pub mod cookies;
 pub mod facts;
 pub mod fields;

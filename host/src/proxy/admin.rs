@@ -6,6 +6,7 @@ use std::{
     rc::Rc, sync::Arc, time::Duration,
 };
 
+use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -22,10 +23,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{
-    admin_rollouts, admin_servers,
-    admin_why::{self, Body},
-};
+use super::{admin_rollouts, admin_servers};
 use crate::{
     backend::Server,
     config::Address,
@@ -96,7 +94,7 @@ fn own_socket(listener: &SharedListener) -> io::Result<socket2::Socket> {
     sockets.pop().ok_or(io::ErrorKind::NotFound.into())
 }
 
-pub(super) type Answer = Response<Body>;
+type Answer = Response<Full<Bytes>>;
 
 async fn answer(
     admin: Rc<Admin>,
@@ -120,14 +118,7 @@ async fn answer(
         let (status, said) = admin_rollouts::manage(&admin, path, request.uri().query());
         return Ok(text(status, said));
     }
-    let path = request.uri().path();
-    if path == "/record" || path == "/why" || path.starts_with("/why/") {
-        if request.method() != Method::GET {
-            return Ok(wrong_method("GET"));
-        }
-        return Ok(admin_why::answer(&admin, path, request.uri().query()));
-    }
-    Ok(match (request.method(), path) {
+    Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/health") => health(&admin),
         (&Method::GET, "/metrics") => metrics(&admin),
         (&Method::GET, "/status") => status(&admin),
@@ -137,8 +128,7 @@ async fn answer(
         (_, "/reload") => wrong_method("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are GET /health, GET /metrics, GET /status, GET /rollouts, GET /why, GET /why/ID, GET /record, \
-             POST /reload, POST /servers/… and POST /rollouts/…\n",
+            "there are GET /health, GET /metrics, GET /status, GET /rollouts, POST /reload, POST /servers/… and POST /rollouts/…\n",
         ),
     })
 }
@@ -327,8 +317,8 @@ fn wrong_method(allowed: &'static str) -> Answer {
     answer
 }
 
-pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Body::Whole(body.into()));
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -337,7 +327,7 @@ pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     answer
 }
 
-pub(super) fn json_answer(value: &Value) -> Answer {
+fn json_answer(value: &Value) -> Answer {
     let mut answer = text(StatusCode::OK, format!("{value:#}\n"));
     answer.headers_mut().insert(
         header::CONTENT_TYPE,

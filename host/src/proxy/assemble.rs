@@ -13,7 +13,7 @@ use super::{
 use crate::{
     backend::{Grain, Hindrance, Server, ServerAddress, ServerState},
     config::{self, Address, AdminState, Config, ConfigError, ListenerTls, Mode},
-    frontend::{Backend, Filter, Frontend, Generation, Inspect, PluginUse},
+    frontend::{Backend, Compressing, Filter, Frontend, Generation, Inspect, PluginUse},
     http::scan::HeadLimits,
     model::{BackendName, Hook},
     net::{
@@ -25,7 +25,7 @@ use crate::{
         maps::{MapError, MapStore},
     },
     store::{self, Store},
-    telemetry::{Metrics, PluginPlace},
+    telemetry::{CompressionPlace, Metrics, PluginPlace},
 };
 
 /// One reason why a generation could not be built.
@@ -142,7 +142,6 @@ impl Builder {
         self.registry.sweep();
         let generation = Generation {
             number: self.number,
-            why: Arc::clone(&config.why),
             frontends: loaded.frontends,
             backends: loaded.backends,
             listeners: plan.by_listener(),
@@ -282,6 +281,10 @@ impl Loader<'_> {
             body_limit: config.limits.body,
             http2: config.http2.clone(),
             error_pages: config.error_pages.clone(),
+            compression: config.compression.map(|settings| {
+                let place = CompressionPlace::Frontend(config.name.clone());
+                self.compressing(settings, place)
+            }),
             connections: gate,
             sources: self.builder.registry.sources(&config.name),
             per_client: config.max_connections_per_client,
@@ -503,6 +506,10 @@ impl Loader<'_> {
             redispatch: config.redispatch,
             pool: config.pool.clone(),
             error_pages: config.error_pages.clone(),
+            compression: config.compression.map(|settings| {
+                let place = CompressionPlace::Backend(config.name.clone());
+                self.compressing(settings, place)
+            }),
             max_queue: config.max_queue,
             limit: config.max_connections,
             metrics: metrics.backend(&config.name),
@@ -613,6 +620,15 @@ impl Loader<'_> {
 }
 
 impl Loader<'_> {
+    fn compressing(
+        &self,
+        settings: &config::Compression,
+        place: CompressionPlace,
+    ) -> Arc<Compressing> {
+        let metrics = self.builder.metrics.compression(place);
+        Compressing::new(settings.clone(), metrics)
+    }
+
     /// The threads of a use that asks for some. None in the outer sense if there are none to be had.
     fn offload(
         &mut self,

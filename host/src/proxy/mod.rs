@@ -6,7 +6,6 @@ mod acme;
 mod admin;
 mod admin_rollouts;
 mod admin_servers;
-mod admin_why;
 mod assemble;
 mod care;
 mod checks;

@@ -14,7 +14,10 @@ use std::{
     },
 };
 
-use super::prometheus;
+use super::{
+    compression::{CompressionMetrics, CompressionPlace},
+    prometheus,
+};
 use crate::model::{BackendName, FrontendName, PluginName, ServerName};
 
 /// A row of counters on cache lines that no other thread writes. Two lines, since processors fetch
@@ -25,7 +28,7 @@ struct Shard<const N: usize>([AtomicU64; N]);
 
 /// `N` counters, spread over threads.
 #[derive(Debug)]
-struct Counters<const N: usize>(Box<[Shard<N>]>);
+pub(super) struct Counters<const N: usize>(Box<[Shard<N>]>);
 
 impl<const N: usize> Default for Counters<N> {
     fn default() -> Self {
@@ -53,12 +56,12 @@ fn thread_number() -> usize {
 }
 
 impl<const N: usize> Counters<N> {
-    fn add(&self, counter: usize, count: u64) {
+    pub(super) fn add(&self, counter: usize, count: u64) {
         let shard = &self.0[thread_number() % self.0.len()];
         shard.0[counter].fetch_add(count, Ordering::Relaxed);
     }
 
-    fn sum(&self, counter: usize) -> u64 {
+    pub(super) fn sum(&self, counter: usize) -> u64 {
         self.0
             .iter()
             .map(|shard| shard.0[counter].load(Ordering::Relaxed))
@@ -312,6 +315,7 @@ struct Registered {
     backends: Known<BackendName, BackendMetrics>,
     servers: Known<(BackendName, ServerName), ServerMetrics>,
     plugins: Known<(PluginPlace, PluginName), PluginMetrics>,
+    compressions: Known<CompressionPlace, CompressionMetrics>,
 }
 
 /// Counters that are alive, in the order they are shown.
@@ -321,6 +325,7 @@ pub(super) struct Snapshot {
     pub backends: Vec<(BackendName, Arc<BackendMetrics>)>,
     pub servers: Vec<((BackendName, ServerName), Arc<ServerMetrics>)>,
     pub plugins: Vec<((PluginPlace, PluginName), Arc<PluginMetrics>)>,
+    pub compressions: Vec<(CompressionPlace, Arc<CompressionMetrics>)>,
 }
 
 impl Metrics {
@@ -340,6 +345,10 @@ impl Metrics {
         get_or_make(&mut self.lock().plugins, (place, plugin.clone()))
     }
 
+    pub fn compression(&self, place: CompressionPlace) -> Arc<CompressionMetrics> {
+        get_or_make(&mut self.lock().compressions, place)
+    }
+
     /// Appends all counters in Prometheus' text form (version 0.0.4).
     pub fn write_prometheus(&self, out: &mut String) {
         prometheus::write(&self.snapshot(), out);
@@ -352,6 +361,7 @@ impl Metrics {
             backends: alive(&known.backends),
             servers: alive(&known.servers),
             plugins: alive(&known.plugins),
+            compressions: alive(&known.compressions),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The process's own log (start, reload, plugin faults) is `tracing`'s and set up in `main`.
 
 mod access;
+mod compression;
 mod date;
 mod handshake;
 mod hub;
@@ -10,10 +11,10 @@ mod json;
 mod metrics;
 mod prometheus;
 mod sink;
-pub mod story;
 mod text;
 
 pub use access::{AccessRecord, Connections, Queues, RequestLine, Spoken, Timers, format_httplog};
+pub use compression::{CompressionMetrics, CompressionPlace};
 pub use date::Dates;
 pub use handshake::FailedHandshake;
 pub use hub::{LogHub, LogWriter};

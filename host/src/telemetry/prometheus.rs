@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
-use super::metrics::{
-    BackendMetrics, CAUSES, Counted, FrontendMetrics, PluginPlace, STATUS_CLASSES, ServerMetrics,
-    Snapshot,
+use super::{
+    compression::CompressionPlace,
+    metrics::{
+        BackendMetrics, CAUSES, Counted, FrontendMetrics, PluginPlace, STATUS_CLASSES,
+        ServerMetrics, Snapshot,
+    },
 };
 
 /// Appends every family that has something to show.
@@ -13,6 +16,7 @@ pub(super) fn write(snapshot: &Snapshot, out: &mut String) {
     write_backends(snapshot, out);
     write_servers(snapshot, out);
     write_plugins(snapshot, out);
+    write_compressions(snapshot, out);
 }
 
 /// Name after `weir_…_`, help, position.
@@ -242,6 +246,26 @@ fn write_plugins(snapshot: &Snapshot, out: &mut String) {
         .map(|(labels, metrics)| (labels.clone(), metrics.skipped()));
     let help = "Calls not made because it failed too often.";
     family(out, "plugin", "quarantined", help, skipped);
+}
+
+fn write_compressions(snapshot: &Snapshot, out: &mut String) {
+    let rows = snapshot.compressions.iter().map(|(place, metrics)| {
+        let place = match place {
+            CompressionPlace::Frontend(name) => labels(&[("frontend", name.as_str())]),
+            CompressionPlace::Backend(name) => labels(&[("backend", name.as_str())]),
+        };
+        (place, metrics.families())
+    });
+    let rows: Vec<_> = rows.collect();
+    let Some((_, families)) = rows.first() else {
+        return;
+    };
+    for (position, (name, help, _)) in families.iter().enumerate() {
+        let samples = rows
+            .iter()
+            .map(|(labels, counts)| (labels.clone(), counts[position].2));
+        family(out, "compression", name, help, samples);
+    }
 }
 
 /// The labels of a use of a plugin.

@@ -3,10 +3,10 @@
 //!
 //! Knows nothing of sockets.
 
+mod answer;
 pub mod compat;
 mod diff;
 pub mod project;
-pub mod replay;
 pub mod simulation;
 mod subject;
 pub mod testing;

@@ -24,10 +24,6 @@ pub struct Step {
 
 #[derive(Debug, Clone)]
 pub enum Act {
-    OnConnection {
-        given: Given,
-        expected: Expected,
-    },
     OnRequest {
         given: Given,
         expected: Expected,
@@ -70,8 +66,7 @@ pub struct Pick {
     pub picks: Vec<Option<String>>,
 }
 
-const CALLS: [&str; 9] = [
-    "on-connection",
+const CALLS: [&str; 8] = [
     "on-request",
     "on-response",
     "update",
@@ -157,10 +152,6 @@ fn read_step(
             },
         },
         "pick" => Act::Pick(read_pick(fields, servers)?),
-        "on-connection" => Act::OnConnection {
-            given: read_given(fields),
-            expected: read_expected(fields, call),
-        },
         "on-request" => Act::OnRequest {
             given: read_given(fields),
             expected: read_expected(fields, call),

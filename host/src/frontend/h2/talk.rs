@@ -415,15 +415,7 @@ impl<'a> StreamTalk<'a> {
         let mut progressed = None;
         let mut piece = None;
         poll_fn(|cx| {
-            let mut ignored = WaitsFor::Server;
-            let buffers = &self.worker.buffers;
-            let uploaded = &mut self.uploaded;
-            let sent = self
-                .upload
-                .poll(cx, client, buffers, uploaded, &mut ignored);
-            // The answer has been decided; that the rest of the request is bad or missing only means that
-            // the stream ends with it.
-            self.upload.refused |= matches!(sent, Poll::Ready(Err(_)));
+            self.poll_rest_of_request(cx, client);
             match self.poll_move(cx, client, download, &mut piece, &mut waits_for) {
                 Poll::Ready(done) => return Poll::Ready(done),
                 Poll::Pending => {}
@@ -459,17 +451,9 @@ impl<'a> StreamTalk<'a> {
             let mut waiting = false;
             // What has arrived goes out with the head, in one piece.
             if piece.is_none() && !download.is_ended() {
-                let Some(inlet) = &mut self.inlet else {
-                    return Poll::Ready(Err(RelayFailure::Truncated));
-                };
-                match inlet.poll_piece(cx) {
+                match self.poll_piece(cx) {
                     Poll::Ready(Ok(arrived)) => *piece = Some(arrived),
-                    Poll::Ready(Err(StreamError::Gone(_))) => {
-                        return Poll::Ready(Err(RelayFailure::Truncated));
-                    }
-                    Poll::Ready(Err(StreamError::Bad(bad))) => {
-                        return Poll::Ready(Err(RelayFailure::BadBody(bad)));
-                    }
+                    Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
                     Poll::Pending => waiting = true,
                 }
             }
@@ -487,6 +471,41 @@ impl<'a> StreamTalk<'a> {
                 return Poll::Ready(Err(RelayFailure::ClientGone));
             }
         }
+    }
+
+    /// Goes on sending the request while its answer is passed on.
+    pub(in super::super) fn poll_rest_of_request<C: ClientSide>(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut C,
+    ) {
+        let mut ignored = WaitsFor::Server;
+        let buffers = &self.worker.buffers;
+        let uploaded = &mut self.uploaded;
+        let sent = self
+            .upload
+            .poll(cx, client, buffers, uploaded, &mut ignored);
+        // The answer has been decided; that the rest of the request is bad or missing only means that
+        // the stream ends with it.
+        self.upload.refused |= matches!(sent, Poll::Ready(Err(_)));
+    }
+
+    /// The next piece of the answer. Not to be called again after the end.
+    pub(in super::super) fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Piece, RelayFailure>> {
+        let Some(inlet) = &mut self.inlet else {
+            return Poll::Ready(Err(RelayFailure::Truncated));
+        };
+        inlet.poll_piece(cx).map_err(|error| match error {
+            StreamError::Gone(_) => RelayFailure::Truncated,
+            StreamError::Bad(bad) => RelayFailure::BadBody(bad),
+        })
+    }
+
+    pub(in super::super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Relays whatever is spoken after an extended CONNECT.

@@ -34,10 +34,6 @@ pub(super) struct LocalNext {
     part: Part,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "instances live behind a box already, one for each use with a new version"
-)]
 enum Part {
     Canary(LocalPlugin),
     Shadow(Spectator),
@@ -273,7 +269,6 @@ pub(super) struct NextBalancer {
     part: BalancerPart,
 }
 
-#[expect(clippy::large_enum_variant, reason = "it lives behind a box already")]
 enum BalancerPart {
     Canary(LocalBalancer),
     Shadow(BalancerSpectator),
@@ -345,7 +340,7 @@ pub(super) fn pick(
     }
     match &next.part {
         BalancerPart::Canary(balancer) => {
-            let ask = || balancer.noted_pick(backend, turn, tried, facts);
+            let ask = || balancer.pick(backend, turn, tried, facts);
             let Ok(picked) = next.timed(Version::Next, ask) else {
                 return of_current();
             };
