@@ -162,6 +162,8 @@ struct Passing<'c> {
     out: Option<Piece>,
     /// What comes after that.
     end: Option<Option<Box<Fields>>>,
+    /// What becomes of it once the client has all that came.
+    failed: Option<RelayFailure>,
     /// Bytes until others get their turn.
     turn: usize,
     /// Bytes of the body that came.
@@ -194,6 +196,7 @@ pub async fn pass_on<C: ClientSide>(
         change,
         out: None,
         end: None,
+        failed: None,
         turn: TURN,
         came: 0,
     };
@@ -271,6 +274,9 @@ impl Passing<'_> {
                 self.out = Some(Piece::End(trailers));
                 break;
             }
+            if let Some(failure) = self.failed.take() {
+                return Poll::Ready(Err(failure));
+            }
             if self.turn == 0 {
                 self.turn = TURN;
                 cx.waker().wake_by_ref();
@@ -288,7 +294,12 @@ impl Passing<'_> {
                     self.end = Some(without_digests(trailers));
                     Some(compressor.end().map_err(broken)?)
                 }
-                Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
+                Poll::Ready(Err(failure)) => {
+                    self.failed = Some(failure);
+                    let held = compressor.take_all().map_err(broken)?;
+                    self.out = held.map(|held| Piece::Data(Bytes::from(held)));
+                    return Poll::Ready(Ok(()));
+                }
                 // The server pauses, so the client gets what there is.
                 Poll::Pending => match compressor.take_all().map_err(broken)? {
                     Some(ready) => Some(ready),
