@@ -4,13 +4,14 @@
 //! 6  main, cli
 //! 5  proxy, admin | workbench
 //! 4  frontend
-//! 3  backend | plugin | store
+//! 3  backend | cache | plugin | store
 //! 2  net | http | telemetry
 //! 1  config
 //! 0  model
 //! ```
 
 pub mod backend;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod frontend;

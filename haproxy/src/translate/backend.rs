@@ -66,6 +66,9 @@ impl<'t> Translator<'t> {
         }
         self.servers(draft, &mut backend);
         if !is_listen {
+            if let Some(cache) = super::caches::used(draft) {
+                backend.keys.set("cache", cache);
+            }
             self.backend_filters(draft, &mut backend);
             let missing = timeouts::missing(draft);
             if !missing.is_empty() {
@@ -175,6 +178,7 @@ impl<'t> Translator<'t> {
             ["compression", ..] if !is_listen => {
                 compression::compression(draft, line, &mut backend.keys)?
             }
+            ["filter", "cache" | "compression", ..] if !is_listen => Fate::Same,
             ["filter", ..] if !is_listen => Fate::dropped("Weir's filters are plugins"),
             ["id" | "description" | "enabled" | "guid" | "log-tag", ..] => Fate::Same,
             ["disabled", ..] if !is_listen => {

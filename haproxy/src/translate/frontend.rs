@@ -43,6 +43,9 @@ impl<'t> Translator<'t> {
                 None => self.remark(line, Fate::dropped("it makes no sense")),
             }
         }
+        if let Some(cache) = super::caches::used(draft) {
+            frontend.keys.set("cache", cache);
+        }
         self.missing_timeouts(draft);
         let steps = self.frontend_steps(draft);
         let (filters, fates) = steps.finish(self.file, &self.maps);
@@ -200,6 +203,7 @@ impl<'t> Translator<'t> {
             ["compression", ..] => {
                 super::compression::compression(draft, line, &mut frontend.keys)?
             }
+            ["filter", "cache" | "compression", ..] => Fate::Same,
             ["filter", ..] => Fate::dropped("Weir's filters are plugins"),
             ["rate-limit", ..] => Fate::dropped("connections are taken as fast as they come"),
             ["stick-table", ..] => Fate::dropped("there are no stick tables"),

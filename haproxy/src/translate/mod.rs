@@ -9,6 +9,7 @@ mod auth;
 mod backend;
 mod balance;
 mod bind;
+mod caches;
 mod check;
 mod compression;
 mod condition;
@@ -145,7 +146,10 @@ impl<'t> Translator<'t> {
             }
             Kind::Peers => Fate::dropped("stick tables are not shared between proxies"),
             Kind::Mailers => Fate::dropped("Weir sends no mail; alert on its log or metrics"),
-            Kind::Cache => Fate::dropped("Weir keeps no cache"),
+            Kind::Cache => {
+                self.cache(section);
+                return;
+            }
             Kind::Program => {
                 Fate::dropped("Weir starts no other programs; the service manager does")
             }

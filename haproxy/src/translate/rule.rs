@@ -114,6 +114,28 @@ impl<'t> RuleReader<'_, 't> {
             ) => {
                 self.header(action, &mut words, &mut rule)?;
             }
+            ("http-request", "cache-use") => {
+                words.need("the name of a cache")?;
+                words.end()?;
+                // Without a condition the section's key `cache` says it all.
+                if condition.is_none() {
+                    return Ok(Wanted::Nothing);
+                }
+                rule.body.set("set_var", Table::of("cache", "yes"));
+                rule.writes.insert("var:cache".to_owned());
+            }
+            // What may be kept is kept wherever it is looked for.
+            ("http-response", "cache-store") => {
+                words.need("the name of a cache")?;
+                words.end()?;
+                return match condition {
+                    None => Ok(Wanted::Nothing),
+                    Some(_) => Err(Refused::Absent(
+                        "answers are kept wherever the cache is used; a filter can set the variable `cache` to `no`"
+                            .to_owned(),
+                    )),
+                };
+            }
             ("http-response", "set-var" | "set-var-fmt")
             | ("http-request", "set-var" | "set-var-fmt") => {
                 self.var(action, &mut words, &mut rule)?;
@@ -296,9 +318,7 @@ impl<'t> RuleReader<'_, 't> {
 
     /// Why an action has no equivalent, or that HAProxy does not know it either.
     fn absent(&self, action: &Word, name: &str) -> Refused {
-        const KNOWN: [(&str, &str); 35] = [
-            ("cache-use", "Weir keeps no cache"),
-            ("cache-store", "Weir keeps no cache"),
+        const KNOWN: [(&str, &str); 33] = [
             ("capture", "the log line has no captured fields"),
             ("set-log-level", "all requests are logged alike"),
             ("set-nice", "requests are served in the order they come"),

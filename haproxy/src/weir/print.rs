@@ -34,6 +34,9 @@ impl fmt::Display for Weir {
         for resolver in &self.resolvers {
             page.section("[[resolver]]", resolver)?;
         }
+        for cache in &self.caches {
+            page.section("[[cache]]", cache)?;
+        }
         self.frontends
             .iter()
             .try_for_each(|frontend| page.frontend(frontend))?;

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Address, Alpn, Backend, Check, PluginSource, Pool, Redispatch, Server, ServerCertificates,
     ServerProtocol, ServerTls, address,
+    cache::read_cache_use,
     check::read_check,
     compression::read_compression,
     conduct::{
@@ -56,6 +57,7 @@ fn read_backend(
             "http2",
             "filter",
             "compression",
+            "cache",
         ],
     );
     let balancer = match fields.get("balance") {
@@ -91,6 +93,7 @@ fn read_backend(
     let timeouts = server_timeouts(timeouts, &around.defaults.server);
     let error_pages = read_error_pages(&mut fields, "[backend.error_pages]");
     let compression = read_compression(&mut fields);
+    let cache = read_cache_use(&mut fields, &around.caches);
     let tls = fields
         .get("tls")
         .and_then(|node| read_server_tls(&node, None, around));
@@ -134,6 +137,7 @@ fn read_backend(
         http2,
         error_pages,
         compression,
+        cache,
         max_queue: max_queue.unwrap_or(10_000),
         max_connections,
     })

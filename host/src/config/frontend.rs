@@ -6,6 +6,7 @@ use super::{
     Backend, ForwardedFor, Frontend,
     address::{self, AddressError},
     bind::{Listeners, read_bind},
+    cache::read_cache_use,
     compression::read_compression,
     error_page::{is_framing, is_token, read_error_pages},
     http2::read_http2,
@@ -26,6 +27,7 @@ const HTTP_KEYS: &[&str] = &[
     "limits",
     "error_pages",
     "compression",
+    "cache",
 ];
 
 /// Reads all frontends. At least one is needed. `read` are the backends that are sound.
@@ -136,6 +138,7 @@ fn read_frontend(
     let http2 = read_http2(&mut fields);
     let error_pages = read_error_pages(&mut fields, "[frontend.error_pages]");
     let compression = read_compression(&mut fields);
+    let cache = read_cache_use(&mut fields, &around.caches);
     const BACKEND: &str = "it belongs to a `[[backend]]`";
     fields.finish(&[
         ("balance", BACKEND),
@@ -166,6 +169,7 @@ fn read_frontend(
         http2,
         error_pages,
         compression,
+        cache,
     })
 }
 

@@ -9,6 +9,7 @@ use super::{
     Config, ConfigError, ConfigErrors, Frontend,
     acme::read_issuer,
     backend::read_backends,
+    cache::read_caches,
     conduct::check_tracks,
     error::{Finding, Findings, Source},
     frontend::read_frontends,
@@ -122,6 +123,7 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
     let maps = read_maps(&mut top);
     let issuer = read_issuer(&mut top);
     let sharing = read_sharing(&mut top);
+    let caches = read_caches(&mut top);
     let surroundings = Surroundings {
         sharing: &sharing,
         file,
@@ -130,6 +132,11 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         defaults: &defaults,
         maps: top
             .texts_of("map", "name")
+            .iter()
+            .map(|(name, _)| *name)
+            .collect(),
+        caches: top
+            .texts_of("cache", "name")
             .iter()
             .map(|(name, _)| *name)
             .collect(),
@@ -166,6 +173,7 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         logs,
         maps,
         acme: issuer.into_acme(),
+        caches,
         frontends,
         backends,
         warnings: Vec::new(),

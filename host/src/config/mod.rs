@@ -9,6 +9,7 @@ mod address;
 mod backend;
 mod bind;
 mod bind_socket;
+mod cache;
 pub mod cases;
 mod check;
 mod check_steps;
@@ -51,6 +52,7 @@ use crate::model::{BackendName, FrontendName, ServerName};
 
 pub use acme::{Acme, AcmeNames};
 pub use bind_socket::SocketOptions;
+pub use cache::{Cache, CacheUse, CacheWhen};
 pub use check::{Endpoint, HttpCheck};
 pub use check_steps::Step;
 pub use compression::{Coding, Compression, Levels, Said, Subtype, TypePattern};
@@ -78,6 +80,7 @@ pub struct Config {
     pub maps: Vec<MapFile>,
     /// Who issues certificates by itself, if anybody does.
     pub acme: Option<Acme>,
+    pub caches: Vec<Cache>,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
     /// Things that are allowed but probably not meant, ready to be shown.
@@ -201,6 +204,7 @@ pub struct Frontend {
     pub http2: Http2Limits,
     pub error_pages: ErrorPages,
     pub compression: Said<Compression>,
+    pub cache: Said<CacheUse>,
 }
 
 /// A socket that a frontend listens on, and what is special about the clients that come there.
@@ -395,6 +399,7 @@ pub struct Backend {
     pub http2: ServerHttp2,
     pub error_pages: ErrorPages,
     pub compression: Said<Compression>,
+    pub cache: Said<CacheUse>,
     /// Exchanges that may wait for a free place on a server, over the whole backend.
     pub max_queue: usize,
     /// Exchanges in the whole backend at a time.

@@ -23,6 +23,7 @@ pub(super) struct Surroundings<'a> {
     pub sharing: &'a Sharing,
     /// Names of the `[[map]]`s.
     pub maps: Vec<&'a str>,
+    pub caches: Vec<&'a str>,
     pub issuer: &'a Issuer,
 }
 

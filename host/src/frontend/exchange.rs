@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::{
     answer::Answer,
+    caching::{Caching, Remembered},
     client::SendError,
     compress::Compressing,
     conversation::{AskError, Conversation, Limits},
@@ -62,7 +63,7 @@ pub struct Exchange<'a, C> {
     frontend: usize,
     pub(super) client: &'a mut C,
     pub(super) head: Box<RequestHead>,
-    vars: Vars,
+    pub(super) vars: Vars,
     /// Who a trusted proxy says the client is.
     forwarded: Option<Box<ForwardedClient>>,
     id: RequestId,
@@ -73,6 +74,8 @@ pub struct Exchange<'a, C> {
     backend: Option<usize>,
     /// Where answers are compressed: what the client said about that.
     pub(super) codings: Option<coding::Asked>,
+    /// Where a cache has a part in this exchange: what the answer is to be compared with.
+    pub(super) remembered: Option<Box<Remembered>>,
 }
 
 /// The generation that an exchange belongs to.
@@ -131,6 +134,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             response_edits: Vec::new(),
             backend: None,
             codings: None,
+            remembered: None,
         }
     }
 
@@ -176,6 +180,15 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let local = &generation.backends[chosen];
         let inside = Inside::enter(&backend.state);
         self.record.entered(chosen, backend);
+        if let Some(compressing) = Compressing::of(frontend, backend) {
+            self.codings = Some(compressing.ask(&mut self.head));
+        }
+        if let Some(caching) = Caching::of(frontend, backend) {
+            let asked = self.ask_cache(caching, &generation, frontend, backend, local);
+            if let Some(next) = Box::pin(asked).await? {
+                return Ok(next);
+            }
+        }
         // Held to the end, whatever happens.
         let _room = match backend.limit {
             None => None,
@@ -183,16 +196,15 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         };
 
         let bound = self.ask_persistence(frontend, backend, local).await;
-        if let Some(compressing) = Compressing::of(frontend, backend) {
-            self.codings = Some(compressing.ask(&mut self.head));
-        }
         let mut talk = self.converse(frontend, backend, local, bound, body).await?;
         self.record.answered(talk.head().status());
+        let fill = self.tell_cache(backend, talk.head());
         self.ask_response_filters(&generation, frontend, backend, local, bound, &mut talk)
             .await?;
+        let fill = fill.filter(|_| self.may_keep());
         let tunnel = talk.head().status() == 101;
         if !tunnel && (policy::wants_outcomes(local) || !talk.is_long()) {
-            return self.relay(frontend, backend, Some(local), talk).await;
+            return self.relay(frontend, backend, Some(local), talk, fill).await;
         }
         // What follows may outlive many generations, and plugins have no say in it any more.
         let shared = Arc::clone(&generation.shared);
@@ -205,7 +217,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             return Ok(self.switch_protocols(backend, talk).await);
         }
         let frontend = &shared.frontends[self.frontend];
-        self.relay(frontend, backend, None, talk).await
+        self.relay(frontend, backend, None, talk, fill).await
     }
 
     /// What plugins can know now.
@@ -578,6 +590,19 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             self.record.assigned(&edits);
             edits::apply_response(talk.head_mut(), &mut self.vars, &edits);
         }
+        self.ask_filters_about(generation, frontend, backend, local, talk.head_mut())
+            .await
+    }
+
+    /// Lets the filters see an answer, wherever it comes from.
+    pub(super) async fn ask_filters_about(
+        &mut self,
+        generation: &LocalGeneration,
+        frontend: &Frontend,
+        backend: &Backend,
+        local: &LocalBackend,
+        head: &mut ResponseHead,
+    ) -> Result<(), ExchangeError> {
         let plugins = &generation.frontends[self.frontend].filters;
         let of_frontend = frontend.filters.iter().zip(plugins);
         let of_backend = backend.filters.iter().zip(&local.filters);
@@ -585,7 +610,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             if !plugin.has_hook(Hook::OnResponse) {
                 continue;
             }
-            let facts = self.facts(frontend, Some(backend), Some(talk.head()));
+            let facts = self.facts(frontend, Some(backend), Some(head));
             let edits = match plugin.offload() {
                 None => policy::on_response(plugin, &facts),
                 Some(offload) => {
@@ -593,21 +618,21 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 }
             };
             match edits {
-                Ok(edits) => edits::apply_response(talk.head_mut(), &mut self.vars, &edits),
+                Ok(edits) => edits::apply_response(head, &mut self.vars, &edits),
                 Err(Failed) if filter.denies_when_failed() => {
                     return Err(ExchangeError::FilterFailed);
                 }
                 Err(Failed) => {}
             }
         }
-        edits::apply_response(talk.head_mut(), &mut self.vars, &self.response_edits);
+        edits::apply_response(head, &mut self.vars, &self.response_edits);
         Ok(())
     }
 
     /// Sends an answer of the proxy's own in place of a server's.
     ///
     /// `whole` says that the request was read to its end.
-    async fn answer(&mut self, answer: Answer, whole: bool) -> Next {
+    pub(super) async fn answer(&mut self, answer: Answer, whole: bool) -> Next {
         let keep = whole && self.may_keep_client();
         let generation = self.generation.clone();
         let generation = generation.shared();

@@ -8,6 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use smallvec::SmallVec;
 
 use super::{
+    caching::Caching,
     compress::Compressing,
     gate::Gate,
     policy::{LocalBalancer, LocalPlugin},
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     backend::{BackendState, Server, eligible},
+    cache::Cache,
     config,
     http::scan::HeadLimits,
     model::{BackendName, FrontendName, Hook, Input},
@@ -31,6 +33,7 @@ pub struct Generation {
     pub number: u64,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
+    pub caches: Vec<Arc<Cache>>,
     /// What each listener is used for, by the listener's number.
     pub listeners: Vec<Option<ListenerUse>>,
 }
@@ -68,6 +71,7 @@ pub struct Frontend {
     pub http2: config::Http2Limits,
     pub error_pages: config::ErrorPages,
     pub compression: config::Said<Arc<Compressing>>,
+    pub cache: config::Said<Caching>,
     /// Client connections of this frontend, over all generations of it.
     pub connections: Arc<Gate>,
     /// Client connections by client, likewise, and how many each may have.
@@ -174,6 +178,7 @@ pub struct Backend {
     pub pool: config::Pool,
     pub error_pages: config::ErrorPages,
     pub compression: config::Said<Arc<Compressing>>,
+    pub cache: config::Said<Caching>,
     pub max_queue: usize,
     /// Exchanges in the whole backend at a time.
     pub limit: Option<usize>,

@@ -3,6 +3,7 @@
 
 mod accept;
 mod answer;
+mod caching;
 mod client;
 mod clock;
 mod compress;
@@ -39,6 +40,7 @@ mod upload;
 mod worker;
 
 pub use accept::accept;
+pub use caching::Caching;
 pub use compress::Compressing;
 pub use gate::Gate;
 pub use generation::{

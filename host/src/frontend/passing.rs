@@ -11,6 +11,7 @@ use super::{
     talk::Talk,
 };
 use crate::{
+    cache::Fill,
     http::{
         framing::{Framing, Version},
         write::ConnectionField,
@@ -27,6 +28,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         backend: &Backend,
         local: Option<&LocalBackend>,
         mut talk: Talk<'a>,
+        fill: Option<Fill>,
     ) -> Result<Next, ExchangeError> {
         let compressor = self.begin_compressing(frontend, backend, &mut talk);
         let framing = match compressor {
@@ -35,10 +37,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         };
         let keep = talk.is_sent() && framing != Framing::UntilClose && self.may_keep_client();
         let connection = self.connection_field(keep);
-        let relayed = match compressor {
+        let relayed = match Change::of(compressor, fill) {
             None => talk.relay(self.client, framing, connection).await,
-            Some(compressor) => {
-                let change = Change { compressor };
+            Some(change) => {
                 let relayed =
                     talk.relay_changed(self.worker, self.client, framing, connection, change);
                 Box::pin(relayed).await

@@ -19,14 +19,17 @@ use super::{
     transfer::{WaitsFor, read_more},
     worker::Worker,
 };
-use crate::http::{
-    body::{BadBody, BodyEvent, BodyReader},
-    coding::drop_digests,
-    fields::Fields,
-    framing::Framing,
-    h2::Piece,
-    response::ResponseHead,
-    write::{ConnectionField, ResponseWrite},
+use crate::{
+    cache::Fill,
+    http::{
+        body::{BadBody, BodyEvent, BodyReader},
+        coding::drop_digests,
+        fields::Fields,
+        framing::Framing,
+        h2::Piece,
+        response::ResponseHead,
+        write::{ConnectionField, ResponseWrite},
+    },
 };
 
 /// The most of a body that is looked at in one go.
@@ -152,7 +155,16 @@ impl Source for StreamTalk<'_> {
 /// What happens to an answer on its way.
 #[derive(Debug)]
 pub struct Change {
-    pub compressor: Compressor,
+    pub compressor: Option<Compressor>,
+    /// What is kept of it.
+    pub fill: Option<Fill>,
+}
+
+impl Change {
+    /// `None` if there is nothing to be done: the usual case.
+    pub fn of(compressor: Option<Compressor>, fill: Option<Fill>) -> Option<Self> {
+        (compressor.is_some() || fill.is_some()).then_some(Self { compressor, fill })
+    }
 }
 
 /// An answer under way.
@@ -282,34 +294,58 @@ impl Passing<'_> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let compressor = &mut self.change.compressor;
-            let ready = match source.poll_piece(cx) {
+            let Change { compressor, fill } = &mut *self.change;
+            self.out = match source.poll_piece(cx) {
                 Poll::Ready(Ok(Piece::Data(data))) => {
                     self.turn = self.turn.saturating_sub(data.len());
                     self.came += data.len() as u64;
-                    compressor.put(&data).map_err(broken)?;
-                    compressor.take_enough()
+                    if fill.as_mut().is_some_and(|fill| !fill.put(&data)) {
+                        *fill = None;
+                    }
+                    match compressor {
+                        None => Some(Piece::Data(data)),
+                        Some(compressor) => {
+                            compressor.put(&data).map_err(broken)?;
+                            compressor.take_enough().map(piece)
+                        }
+                    }
                 }
                 Poll::Ready(Ok(Piece::End(trailers))) => {
-                    self.end = Some(without_digests(trailers));
-                    Some(compressor.end().map_err(broken)?)
+                    // What followed the body would be missing.
+                    let has_trailers = trailers.as_ref().is_some_and(|all| !all.is_empty());
+                    if let Some(fill) = fill.take().filter(|_| !has_trailers) {
+                        fill.keep();
+                    }
+                    match compressor {
+                        None => Some(Piece::End(trailers)),
+                        Some(compressor) => {
+                            self.end = Some(without_digests(trailers));
+                            Some(piece(compressor.end().map_err(broken)?))
+                        }
+                    }
                 }
                 Poll::Ready(Err(failure)) => {
                     self.failed = Some(failure);
-                    let held = compressor.take_all().map_err(broken)?;
-                    self.out = held.map(|held| Piece::Data(Bytes::from(held)));
+                    let held = compressor.as_mut().map(Compressor::take_all);
+                    self.out = held.transpose().map_err(broken)?.flatten().map(piece);
                     return Poll::Ready(Ok(()));
                 }
                 // The server pauses, so the client gets what there is.
-                Poll::Pending => match compressor.take_all().map_err(broken)? {
-                    Some(ready) => Some(ready),
-                    None => return Poll::Pending,
-                },
+                Poll::Pending => {
+                    let held = compressor.as_mut().map(Compressor::take_all);
+                    match held.transpose().map_err(broken)?.flatten() {
+                        Some(held) => Some(piece(held)),
+                        None => return Poll::Pending,
+                    }
+                }
             };
-            self.out = ready.map(|ready| Piece::Data(Bytes::from(ready)));
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn piece(data: Vec<u8>) -> Piece {
+    Piece::Data(data.into())
 }
 
 fn broken(error: io::Error) -> RelayFailure {

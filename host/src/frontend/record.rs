@@ -43,6 +43,8 @@ pub struct Record {
     redispatched: bool,
     connections: Connections,
     queues: Queues,
+    /// A cache answered.
+    from_cache: bool,
     /// Nothing came from the client, and that isn't worth a line.
     silent: bool,
 }
@@ -69,6 +71,7 @@ impl Record {
             redispatched: false,
             connections: Connections::default(),
             queues: Queues::default(),
+            from_cache: false,
             silent: false,
         }
     }
@@ -154,6 +157,13 @@ impl Record {
     pub fn answered(&mut self, status: u16) {
         self.status = Some(status);
         self.answered = Some(Instant::now());
+    }
+
+    /// A cache has the answer.
+    pub fn cached(&mut self, status: u16) {
+        self.status = Some(status);
+        self.from_cache = true;
+        self.termination[..2].copy_from_slice(b"LR");
     }
 
     pub fn sent(&mut self, to_client: u64, to_server: u64) {
@@ -322,7 +332,10 @@ impl Record {
             frontend: settings.name.as_str(),
             tls: shown.tls,
             backend: backend.map(|backend| backend.name.as_str()),
-            server: server.map(|server| server.name.as_str()),
+            server: match self.from_cache {
+                true => Some("<CACHE>"),
+                false => server.map(|server| server.name.as_str()),
+            },
             timers: self.timers(ended),
             status: self.status,
             bytes: self.bytes_out,

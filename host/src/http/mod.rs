@@ -49,6 +49,7 @@
 pub mod bad;
 pub mod base64;
 pub mod body;
+pub mod caching;
 pub mod chunk;
 mod clean;
 pub mod coding;

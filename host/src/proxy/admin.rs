@@ -23,7 +23,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{admin_rollouts, admin_servers};
+use super::{admin_caches, admin_rollouts, admin_servers};
 use crate::{
     backend::Server,
     config::Address,
@@ -118,6 +118,13 @@ async fn answer(
         let (status, said) = admin_rollouts::manage(&admin, path, request.uri().query());
         return Ok(text(status, said));
     }
+    if let Some(path) = request.uri().path().strip_prefix("/caches/") {
+        if request.method() != Method::POST {
+            return Ok(wrong_method("POST"));
+        }
+        let (status, said) = admin_caches::manage(&admin, path);
+        return Ok(text(status, said));
+    }
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/health") => health(&admin),
         (&Method::GET, "/metrics") => metrics(&admin),
@@ -128,7 +135,8 @@ async fn answer(
         (_, "/reload") => wrong_method("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are GET /health, GET /metrics, GET /status, GET /rollouts, POST /reload, POST /servers/… and POST /rollouts/…\n",
+            "there are GET /health, GET /metrics, GET /status, GET /rollouts, POST /reload, POST /servers/…, POST /rollouts/… and POST /caches/…
+",
         ),
     })
 }
@@ -237,6 +245,19 @@ fn write_gauges(admin: &Admin, out: &mut String) -> std::fmt::Result {
         "server_queued",
         "Exchanges that wait for this server and no other.",
         &per_server(|server| u64::from(server.state.queued())),
+    )?;
+    if generation.caches.is_empty() {
+        return Ok(());
+    }
+    gauge(
+        "cache_answers",
+        "Answers that are kept.",
+        &admin_caches::samples(&generation, |cache| cache.contents().0),
+    )?;
+    gauge(
+        "cache_bytes",
+        "What they take.",
+        &admin_caches::samples(&generation, |cache| cache.contents().1),
     )
 }
 

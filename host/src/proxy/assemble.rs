@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     backend::{Grain, Hindrance, Server, ServerAddress, ServerState},
-    config::{self, Address, AdminState, Config, ConfigError, ListenerTls, Mode},
-    frontend::{Backend, Compressing, Filter, Frontend, Generation, Inspect, PluginUse},
+    cache::Cache,
+    config::{self, Address, AdminState, Config, ConfigError, ListenerTls, Mode, Said},
+    frontend::{Backend, Caching, Compressing, Filter, Frontend, Generation, Inspect, PluginUse},
     http::scan::HeadLimits,
     model::{BackendName, Hook},
     net::{
@@ -144,6 +145,7 @@ impl Builder {
             number: self.number,
             frontends: loaded.frontends,
             backends: loaded.backends,
+            caches: loaded.caches,
             listeners: plan.by_listener(),
         };
         Ok(Built {
@@ -164,6 +166,12 @@ impl Builder {
         let names: Vec<_> = config.backends.iter().map(|b| b.name.clone()).collect();
         let mut errors = Vec::new();
         let kept = config.process.component_cache.clone();
+        let caches = config.caches.iter().map(|settings| {
+            let metrics = self.metrics.cache(&settings.name);
+            let make = || Cache::new(settings.clone(), metrics);
+            self.registry.cache(settings, make)
+        });
+        let caches: Vec<Arc<Cache>> = caches.collect();
         let mut loader = Loader {
             store: Store::new(kept.or_else(store::user_folder)),
             builder: self,
@@ -182,6 +190,7 @@ impl Builder {
                 .map(|b| (b.name.clone(), b.servers.len()))
                 .collect(),
             names: FirstLook::default(),
+            caches: &caches,
             errors: &mut errors,
         };
         let backends: Vec<_> = config
@@ -206,6 +215,7 @@ impl Builder {
             frontends,
             acceptors,
             backends,
+            caches,
             maps: Arc::new(maps),
         })
     }
@@ -216,6 +226,8 @@ struct Loaded {
     frontends: Vec<Frontend>,
     acceptors: Vec<Acceptors>,
     backends: Vec<Backend>,
+    /// In the order of the file.
+    caches: Vec<Arc<Cache>>,
     maps: Arc<MapStore>,
 }
 
@@ -232,6 +244,7 @@ struct Loader<'a> {
     /// How many servers each backend has.
     sizes: HashMap<BackendName, usize>,
     names: FirstLook,
+    caches: &'a [Arc<Cache>],
     errors: &'a mut Vec<BuildError>,
 }
 
@@ -285,6 +298,7 @@ impl Loader<'_> {
                 let place = CompressionPlace::Frontend(config.name.clone());
                 self.compressing(settings, place)
             }),
+            cache: self.caching(&config.cache),
             connections: gate,
             sources: self.builder.registry.sources(&config.name),
             per_client: config.max_connections_per_client,
@@ -510,6 +524,7 @@ impl Loader<'_> {
                 let place = CompressionPlace::Backend(config.name.clone());
                 self.compressing(settings, place)
             }),
+            cache: self.caching(&config.cache),
             max_queue: config.max_queue,
             limit: config.max_connections,
             metrics: metrics.backend(&config.name),
@@ -627,6 +642,18 @@ impl Loader<'_> {
     ) -> Arc<Compressing> {
         let metrics = self.builder.metrics.compression(place);
         Compressing::new(settings.clone(), metrics)
+    }
+
+    fn caching(&self, used: &Said<config::CacheUse>) -> Said<Caching> {
+        let of = |used: &config::CacheUse| {
+            let mut caches = self.caches.iter();
+            let cache = caches.find(|cache| cache.settings().name == used.name);
+            Caching {
+                cache: Arc::clone(cache.expect("the config reader has seen to it")),
+                when: used.when,
+            }
+        };
+        used.map(of)
     }
 
     /// The threads of a use that asks for some. None in the outer sense if there are none to be had.

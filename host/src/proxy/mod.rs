@@ -4,6 +4,7 @@
 
 mod acme;
 mod admin;
+mod admin_caches;
 mod admin_rollouts;
 mod admin_servers;
 mod assemble;

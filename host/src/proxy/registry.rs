@@ -8,6 +8,8 @@ use std::{
 
 use crate::{
     backend::{BackendState, ServerAddress, ServerState},
+    cache::Cache,
+    config,
     frontend::{Gate, Sources},
     model::{BackendName, FrontendName, ServerName},
     net::TlsConnector,
@@ -21,6 +23,7 @@ pub struct Registry {
     gates: HashMap<FrontendName, Weak<Gate>>,
     connectors: HashMap<(BackendName, ServerName), Weak<TlsConnector>>,
     sources: HashMap<FrontendName, Weak<Sources>>,
+    caches: HashMap<String, Weak<Cache>>,
 }
 
 impl Registry {
@@ -76,11 +79,24 @@ impl Registry {
         find_or_make(&mut self.sources, name.clone(), Arc::default)
     }
 
+    /// The cache of that name with what is in it, if its settings are the same as before.
+    pub fn cache(&mut self, settings: &config::Cache, make: impl FnOnce() -> Cache) -> Arc<Cache> {
+        let known = self.caches.get(&settings.name).and_then(Weak::upgrade);
+        if let Some(known) = known.filter(|known| known.settings() == settings) {
+            return known;
+        }
+        let made = Arc::new(make());
+        self.caches
+            .insert(settings.name.clone(), Arc::downgrade(&made));
+        made
+    }
+
     /// Forgets what nobody has any more.
     pub fn sweep(&mut self) {
         self.backends.retain(|_, state| state.strong_count() > 0);
         self.servers.retain(|_, state| state.strong_count() > 0);
         self.sources.retain(|_, state| state.strong_count() > 0);
+        self.caches.retain(|_, cache| cache.strong_count() > 0);
         self.gates.retain(|_, state| state.strong_count() > 0);
         self.connectors
             .retain(|_, connector| connector.strong_count() > 0);

@@ -15,6 +15,7 @@ use std::{
 };
 
 use super::{
+    cache::CacheMetrics,
     compression::{CompressionMetrics, CompressionPlace},
     prometheus,
 };
@@ -316,6 +317,7 @@ struct Registered {
     servers: Known<(BackendName, ServerName), ServerMetrics>,
     plugins: Known<(PluginPlace, PluginName), PluginMetrics>,
     compressions: Known<CompressionPlace, CompressionMetrics>,
+    caches: Known<String, CacheMetrics>,
 }
 
 /// Counters that are alive, in the order they are shown.
@@ -326,6 +328,7 @@ pub(super) struct Snapshot {
     pub servers: Vec<((BackendName, ServerName), Arc<ServerMetrics>)>,
     pub plugins: Vec<((PluginPlace, PluginName), Arc<PluginMetrics>)>,
     pub compressions: Vec<(CompressionPlace, Arc<CompressionMetrics>)>,
+    pub caches: Vec<(String, Arc<CacheMetrics>)>,
 }
 
 impl Metrics {
@@ -349,6 +352,10 @@ impl Metrics {
         get_or_make(&mut self.lock().compressions, place)
     }
 
+    pub fn cache(&self, name: &str) -> Arc<CacheMetrics> {
+        get_or_make(&mut self.lock().caches, name.to_owned())
+    }
+
     /// Appends all counters in Prometheus' text form (version 0.0.4).
     pub fn write_prometheus(&self, out: &mut String) {
         prometheus::write(&self.snapshot(), out);
@@ -362,6 +369,7 @@ impl Metrics {
             servers: alive(&known.servers),
             plugins: alive(&known.plugins),
             compressions: alive(&known.compressions),
+            caches: alive(&known.caches),
         }
     }
 

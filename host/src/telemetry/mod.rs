@@ -3,6 +3,7 @@
 //! The process's own log (start, reload, plugin faults) is `tracing`'s and set up in `main`.
 
 mod access;
+mod cache;
 mod compression;
 mod date;
 mod handshake;
@@ -14,6 +15,7 @@ mod sink;
 mod text;
 
 pub use access::{AccessRecord, Connections, Queues, RequestLine, Spoken, Timers, format_httplog};
+pub use cache::CacheMetrics;
 pub use compression::{CompressionMetrics, CompressionPlace};
 pub use date::Dates;
 pub use handshake::FailedHandshake;

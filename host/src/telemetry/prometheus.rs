@@ -17,6 +17,7 @@ pub(super) fn write(snapshot: &Snapshot, out: &mut String) {
     write_servers(snapshot, out);
     write_plugins(snapshot, out);
     write_compressions(snapshot, out);
+    write_caches(snapshot, out);
 }
 
 /// Name after `weir_…_`, help, position.
@@ -256,7 +257,21 @@ fn write_compressions(snapshot: &Snapshot, out: &mut String) {
         };
         (place, metrics.families())
     });
-    let rows: Vec<_> = rows.collect();
+    write_own_families(out, "compression", &rows.collect::<Vec<_>>());
+}
+
+fn write_caches(snapshot: &Snapshot, out: &mut String) {
+    let rows = snapshot.caches.iter();
+    let rows = rows.map(|(name, metrics)| (labels(&[("cache", name)]), metrics.families()));
+    write_own_families(out, "cache", &rows.collect::<Vec<_>>());
+}
+
+/// Writes counters that come with their names: labels, and for each its name, help and value.
+fn write_own_families<const N: usize>(
+    out: &mut String,
+    level: &str,
+    rows: &[(String, [(&'static str, &'static str, u64); N])],
+) {
     let Some((_, families)) = rows.first() else {
         return;
     };
@@ -264,7 +279,7 @@ fn write_compressions(snapshot: &Snapshot, out: &mut String) {
         let samples = rows
             .iter()
             .map(|(labels, counts)| (labels.clone(), counts[position].2));
-        family(out, "compression", name, help, samples);
+        family(out, level, name, help, samples);
     }
 }
 

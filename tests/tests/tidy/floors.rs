@@ -3,13 +3,14 @@
 use crate::source::Source;
 
 /// A folder or file of `host/src` and its floor. All that main does is to start cli.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("main", 7),
     ("cli", 6),
     ("proxy", 5),
     ("workbench", 5),
     ("frontend", 4),
     ("backend", 3),
+    ("cache", 3),
     ("plugin", 3),
     ("store", 3),
     ("net", 2),
