@@ -2,21 +2,24 @@
 // From a module to a component: bundles the source with the SDK, writes the world that it is built for,
 // and hands both to componentize-js.
 
-import { existsSync, mkdtempSync, mkdirSync, copyFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync, existsSync, mkdtempSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const ROLES = {
+  'connection-filter': 'connectionFilter',
   'request-filter': 'requestFilter',
   'response-filter': 'responseFilter',
   'balancer': 'balancer',
+  'balancer-ahead': 'balancerAhead',
   'balancer-feedback': 'balancerFeedback',
   'persistence': 'persistence',
 };
 const IMPORTS = ['clock', 'random', 'maps'];
-const VERSION = '0.1.0';
 const HERE = dirname(fileURLToPath(import.meta.url));
 
 const USAGE = `weir-plugin-build SOURCE --role ROLE [--role ROLE] [--import NAME] [-o FILE]
@@ -24,22 +27,23 @@ const USAGE = `weir-plugin-build SOURCE --role ROLE [--role ROLE] [--import NAME
   SOURCE        a module in JavaScript or TypeScript that exports what definePlugin() made
   --role        ${Object.keys(ROLES).join(', ')}
   --import      ${IMPORTS.join(', ')}: what weir.toml has to grant
-  -o, --output  the component; SOURCE with .wasm if left out`;
+  -o, --output  the component; SOURCE with .wasm if left out
+  --quiet       says nothing unless it fails`;
 
 /** The text of the world: what the component exports and imports, and nothing that it does not. */
-export function world(roles, imports) {
-  const lines = ['log', ...imports].map((name) => `  import weir:plugin/${name}@${VERSION};`);
-  lines.push(...['lifecycle', ...roles].map((name) => `  export weir:plugin/${name}@${VERSION};`));
+export function world(roles, imports, version) {
+  const lines = ['log', ...imports].map((name) => `  import weir:plugin/${name}@${version};`);
+  lines.push(...['lifecycle', ...roles].map((name) => `  export weir:plugin/${name}@${version};`));
   return `package weir:built;\n\nworld plugin {\n${lines.join('\n')}\n}\n`;
 }
 
 /** The module that the component is made of: the source, and the proxy's functions put into the SDK. */
-export function entry(source, roles, imports) {
+export function entry(source, roles, imports, version) {
   const names = ['lifecycle', ...roles.map((role) => ROLES[role])];
   const lines = [
     `import { host } from 'weir-plugin';`,
-    `import { write } from 'weir:plugin/log@${VERSION}';`,
-    ...imports.map((name) => `import * as ${name} from 'weir:plugin/${name}@${VERSION}';`),
+    `import { write } from 'weir:plugin/log@${version}';`,
+    ...imports.map((name) => `import * as ${name} from 'weir:plugin/${name}@${version}';`),
     `host.log = write;`,
     ...imports.map((name) => `host.${name} = ${name};`),
     // The engine's console writes to WASI's streams, which are left out.
@@ -50,7 +54,7 @@ export function entry(source, roles, imports) {
   return lines.join('\n') + '\n';
 }
 
-/** The contract: beside the SDK, or in the checkout of Weir that either of the two lies in. */
+/** The folder of the contract: beside the SDK, or in the checkout of Weir that either of the two lies in. */
 function contract() {
   const above = (folder) => (dirname(folder) === folder ? [folder] : [folder, ...above(dirname(folder))]);
   const folders = [join(HERE, 'wit'), ...[...above(HERE), ...above(process.cwd())].map((folder) => join(folder, 'wit/v0.1'))];
@@ -61,20 +65,27 @@ function contract() {
   return found;
 }
 
+/** What the contract calls its version. */
+export function contractVersion() {
+  const text = readFileSync(join(contract(), 'weir-plugin.wit'), 'utf8');
+  return text.match(/^package weir:plugin@([^;]+);/m)[1];
+}
+
 export async function build({ source, roles, imports, output }) {
   const { build: bundle } = await import('esbuild');
   const { componentize } = await import('@bytecodealliance/componentize-js');
+  const version = contractVersion();
   const folder = mkdtempSync(join(tmpdir(), 'weir-plugin-'));
   try {
     const wit = join(folder, 'wit');
     mkdirSync(join(wit, 'deps/weir-plugin'), { recursive: true });
-    writeFileSync(join(wit, 'world.wit'), world(roles, imports));
+    writeFileSync(join(wit, 'world.wit'), world(roles, imports, version));
     for (const file of readdirSync(contract()).filter((name) => name.endsWith('.wit'))) {
       copyFileSync(join(contract(), file), join(wit, 'deps/weir-plugin', file));
     }
     const bundled = join(folder, 'plugin.js');
     await bundle({
-      stdin: { contents: entry(resolve(source), roles, imports), resolveDir: HERE, sourcefile: 'entry.js' },
+      stdin: { contents: entry(resolve(source), roles, imports, version), resolveDir: HERE, sourcefile: 'entry.js' },
       outfile: bundled,
       bundle: true,
       format: 'esm',
@@ -105,6 +116,7 @@ function options(words) {
       role: { type: 'string', multiple: true, default: [] },
       import: { type: 'string', multiple: true, default: [] },
       output: { type: 'string', short: 'o' },
+      quiet: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -125,7 +137,7 @@ function options(words) {
   }
   const [source] = positionals;
   const output = values.output ?? `${basename(source).replace(/\.[cm]?[jt]s$/, '')}.wasm`;
-  return { source, roles: values.role, imports: values.import, output };
+  return { source, roles: values.role, imports: values.import, output, quiet: values.quiet };
 }
 
 // Called as a program, be it through the link in node_modules/.bin, and not imported by a test.
@@ -133,7 +145,7 @@ if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.me
   try {
     const asked = options(process.argv.slice(2));
     const bytes = await build(asked);
-    console.error(`${asked.output}: ${Math.ceil(bytes / 1024)} KiB`);
+    if (!asked.quiet) console.error(`${asked.output}: ${Math.ceil(bytes / 1024)} KiB`);
   } catch (error) {
     console.error(`error: ${error.message}`);
     process.exit(1);

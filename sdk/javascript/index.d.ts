@@ -18,6 +18,8 @@ export interface Inputs {
   /** Lower case, without the port. */
   host(): Handle;
   clientAddress(): Handle;
+  /** The name that the client's TLS hello asked for. */
+  tlsSni(): Handle;
   /** The last field of that name. */
   header(name: string): Handle;
   /** All of them, joined with `, `. */
@@ -33,6 +35,7 @@ export interface Inputs {
 }
 
 export class Needs {
+  readonly onConnection: Inputs;
   readonly onRequest: Inputs;
   readonly onResponse: Inputs;
   readonly pick: Inputs;
@@ -44,8 +47,17 @@ export class Needs {
   loads(): void;
   /** `assigned` is to be called for every response. */
   alwaysAssigned(): void;
+  /**
+   * What all hooks but `pick` answer follows from what they are called with and the contents of the maps: not from
+   * the clock, random numbers or earlier calls. The proxy may then give an answer again instead of calling.
+   */
+  repeatable(): void;
   /** `onResponse` is to be called, also without inputs. */
   responses(): void;
+  /** `onConnection` is to be called, also without inputs; for filters that judge more than connections. */
+  connections(): void;
+  /** `onRequest` is to be called, also without inputs; for filters that judge connections too. */
+  requests(): void;
 }
 
 /** A mistake in the config; `pointer` is a JSON pointer into it, or empty. */
@@ -104,6 +116,29 @@ export function reply(
   headers?: Record<string, string> | [string, string][],
 ): Decision;
 
+export type ConnectionVerdict =
+  | { tag: 'pass' }
+  | { tag: 'use-backend'; val: BackendRef }
+  | { tag: 'refuse'; val: 'close' | 'reset' };
+
+export class ConnectionDecision {
+  constructor(verdict: ConnectionVerdict);
+  verdict: ConnectionVerdict;
+  vars: Header[];
+  /** Sets a variable for as long as the connection lives. */
+  setVariable(name: string, value: string): this;
+}
+
+/** Verdicts on connections. */
+export const connection: {
+  pass(): ConnectionDecision;
+  useBackend(backend: BackendRef): ConnectionDecision;
+  /** Ends the connection in the ordinary way. */
+  close(): ConnectionDecision;
+  /** Ends it with a reset. */
+  reset(): ConnectionDecision;
+};
+
 export interface Server {
   name: string;
   /** Stays the same when servers are added or removed. */
@@ -128,10 +163,14 @@ export type Outcome = 'success' | 'connect-failed' | 'timed-out' | 'server-error
 
 /** What a plugin does. Which of these there must be, the roles say that it is built with. */
 export interface Hooks {
+  onConnection?(values: Value[]): ConnectionDecision;
   onRequest?(values: Value[]): Decision;
   onResponse?(values: Value[]): Edit[] | void;
   update?(servers: Server[]): void;
-  /** The position of a server in the last `update`; null or undefined for none. */
+  /**
+   * The position of a server in the last `update`; null or undefined for none. With the role `balancer-ahead` it is
+   * asked about turns to come, so it must follow from the turn and the last `update` alone.
+   */
   pick?(pick: Pick): number | null | undefined;
   observe?(index: number, outcome: Outcome, microseconds: number): void;
   lookup?(values: Value[]): { server?: string; edits?: Edit[] } | void;
@@ -151,9 +190,11 @@ export interface PluginDefinition<Config> {
 /** The exports of a component; export those that the plugin is built with. */
 export interface PluginExports {
   lifecycle: object;
+  connectionFilter: object;
   requestFilter: object;
   responseFilter: object;
   balancer: object;
+  balancerAhead: object;
   balancerFeedback: object;
   persistence: object;
 }

@@ -36,6 +36,7 @@ class Inputs {
   queryParam(name) { return this.input(`query-param(${name})`); }
   host() { return this.input('host'); }
   clientAddress() { return this.input('client-address'); }
+  tlsSni() { return this.input('tls-sni'); }
   header(name) { return this.input(`header(${name.toLowerCase()})`); }
   headerAll(name) { return this.input(`header-all(${name.toLowerCase()})`); }
   cookie(name) { return this.input(`cookie(${name})`); }
@@ -46,6 +47,7 @@ class Inputs {
 }
 
 const HOOKS = {
+  onConnection: 'on-connection',
   onRequest: 'on-request',
   onResponse: 'on-response',
   pick: 'pick',
@@ -55,6 +57,7 @@ const HOOKS = {
 
 /** What a plugin asks for in `configure`. */
 export class Needs {
+  onConnection = new Inputs();
   onRequest = new Inputs();
   onResponse = new Inputs();
   pick = new Inputs();
@@ -62,7 +65,7 @@ export class Needs {
   assigned = new Inputs();
   #backends = [];
   #features = new Set();
-  #responses = false;
+  #named = new Set();
 
   /** Names a backend that the plugin may route to. Give what comes back to `useBackend`. */
   backend(name) {
@@ -76,13 +79,22 @@ export class Needs {
   /** `assigned` is to be called for every response. */
   alwaysAssigned() { this.#features.add('always-assigned'); }
 
+  /** What all hooks but `pick` answer follows from what they are given and the maps: the proxy may remember it. */
+  repeatable() { this.#features.add('repeatable'); }
+
   /** `onResponse` is to be called, also without inputs. */
-  responses() { this.#responses = true; }
+  responses() { this.#named.add('on-response'); }
+
+  /** `onConnection` is to be called, also without inputs; for filters that judge more than connections. */
+  connections() { this.#named.add('on-connection'); }
+
+  /** `onRequest` is to be called, also without inputs; for filters that judge connections too. */
+  requests() { this.#named.add('on-request'); }
 
   toContract() {
     const asked = Object.entries(HOOKS)
       .map(([key, hook]) => ({ hook, inputs: this[key].names }))
-      .filter(({ hook, inputs }) => inputs.length > 0 || (hook === 'on-response' && this.#responses));
+      .filter(({ hook, inputs }) => inputs.length > 0 || this.#named.has(hook));
     return { inputs: asked, backends: this.#backends, features: [...this.#features] };
   }
 }
@@ -146,6 +158,26 @@ function utf8(text) {
   return Uint8Array.from(unescape(encodeURIComponent(text)), (c) => c.charCodeAt(0));
 }
 
+/** A filter's answer about a connection. */
+export class ConnectionDecision {
+  vars = [];
+
+  constructor(verdict) { this.verdict = verdict; }
+
+  /** Sets a variable for as long as the connection lives. */
+  setVariable(name, value) { this.vars.push({ name, value }); return this; }
+}
+
+/** Verdicts on connections. */
+export const connection = {
+  pass: () => new ConnectionDecision({ tag: 'pass' }),
+  useBackend: (backend) => new ConnectionDecision({ tag: 'use-backend', val: backend }),
+  /** Ends the connection in the ordinary way. */
+  close: () => new ConnectionDecision({ tag: 'refuse', val: 'close' }),
+  /** Ends it with a reset. */
+  reset: () => new ConnectionDecision({ tag: 'refuse', val: 'reset' }),
+};
+
 /** The plugin's log: 20 messages a second are kept. */
 export const log = {
   debug: (message) => host.log('debug', String(message)),
@@ -176,7 +208,7 @@ export const maps = {
 };
 
 /**
- * Makes the exports of a plugin. What `configure` answers with is an object of hooks: `onRequest`,
+ * Makes the exports of a plugin. What `configure` answers with is an object of hooks: `onConnection`, `onRequest`,
  * `onResponse`, `update` and `pick`, `observe`, `lookup` and `assigned`.
  */
 export function definePlugin({ name, version, summary, schema, configure }) {
@@ -188,6 +220,8 @@ export function definePlugin({ name, version, summary, schema, configure }) {
     }
     return hooks[hook](...given);
   };
+
+  const position = (picked) => (picked === null || picked < 0 || picked >= POSITIONS ? undefined : picked);
 
   return {
     lifecycle: {
@@ -211,18 +245,24 @@ export function definePlugin({ name, version, summary, schema, configure }) {
         return needs.toContract();
       },
     },
+    connectionFilter: { onConnection: (values) => call('onConnection', values) },
     requestFilter: { onRequest: (values) => call('onRequest', values) },
     responseFilter: { onResponse: (values) => call('onResponse', values) ?? [] },
     balancer: {
       update: (servers) => call('update', servers),
       pick(turn, values, loads, tried) {
-        const picked = call('pick', {
+        return position(call('pick', {
           turn: Number(turn),
           values: values ?? [],
           loads: loads ?? [],
           tried: tried ?? [],
-        });
-        return picked === null || picked < 0 || picked >= POSITIONS ? undefined : picked;
+        }));
+      },
+    },
+    balancerAhead: {
+      picks(first, count) {
+        const turns = Array.from({ length: count }, (_, ahead) => Number(first) + ahead);
+        return turns.map((turn) => position(call('pick', { turn, values: [], loads: [], tried: [] })));
       },
     },
     balancerFeedback: {

@@ -1,17 +1,21 @@
-import type { Decision, Edit, PluginExports, Server } from './index.js';
+import type { ConnectionDecision, Decision, Edit, PluginExports, Server } from './index.js';
 
 /** Values by the names of their inputs: `{ 'header(x-tier)': 'gold' }`. */
 export type Facts = Record<string, string>;
 
 export interface Loaded {
   needs: { inputs: { hook: string; inputs: string[] }[]; backends: string[]; features: string[] };
+  onConnection(facts?: Facts): ConnectionDecision;
   onRequest(facts?: Facts): Decision;
   onResponse(facts?: Facts): Edit[];
-  backendOf(decision: Decision): string | undefined;
+  backendOf(decision: Decision | ConnectionDecision): string | undefined;
   update(servers: (string | (Partial<Server> & { name: string }))[]): void;
   pick(asked?: { turn?: number; facts?: Facts; loads?: number[]; tried?: number[] }): number | undefined;
+  /** The picks of `count` turns from `first` on, as the role `balancer-ahead` is asked for them. */
+  picks(first: number, count: number): (number | undefined)[];
   lookup(facts?: Facts): { server?: string; edits: Edit[] };
   assigned(server: string, facts?: Facts): Edit[];
 }
 
-export function load(plugin: PluginExports, config?: unknown): Loaded;
+/** `plugin` is what `definePlugin` made, or a module that exports parts of it. */
+export function load(plugin: Partial<PluginExports>, config?: unknown): Loaded;

@@ -25,6 +25,10 @@ class Loaded {
     return asked.map((name) => facts[name]);
   }
 
+  onConnection(facts = {}) {
+    return this.#plugin.connectionFilter.onConnection(this.#values('on-connection', facts));
+  }
+
   onRequest(facts = {}) {
     return this.#plugin.requestFilter.onRequest(this.#values('on-request', facts));
   }
@@ -52,6 +56,11 @@ class Loaded {
     const filled = (list) => (list.length > 0 ? list : undefined);
     const values = filled(this.#values('pick', facts));
     return this.#plugin.balancer.pick(BigInt(turn), values, filled(loads), filled(tried));
+  }
+
+  /** The picks of `count` turns from `first` on, as the role `balancer-ahead` is asked for them. */
+  picks(first, count) {
+    return this.#plugin.balancerAhead.picks(BigInt(first), count);
   }
 
   lookup(facts = {}) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { ConfigError, definePlugin, deny, edit, host, log, now, pass, reply, useBackend } from '../index.js';
-import { entry, world } from '../build.js';
+import { ConfigError, connection, definePlugin, deny, edit, host, log, now, pass, reply, useBackend } from '../index.js';
+import { contractVersion, entry, world } from '../build.js';
 import { load } from '../testing.js';
 
 const tiers = definePlugin({
@@ -72,6 +72,44 @@ test('picks are positions, and none is none', () => {
   assert.equal(plugin.pick({ tried: [0] }), undefined);
 });
 
+test('turns to come are asked of the same function', () => {
+  const plugin = load(tiers, { header: 'x' });
+  assert.deepEqual(plugin.picks(7, 3), [7, 8, 9]);
+});
+
+test('a plugin can promise to answer alike', () => {
+  const plugin = load(definePlugin({
+    name: 'r', version: '0', summary: '',
+    configure(_, needs) { needs.repeatable(); needs.repeatable(); return {}; },
+  }));
+  assert.deepEqual(plugin.needs.features, ['repeatable']);
+});
+
+test('a connection is judged, and can be given variables', () => {
+  const plugin = load(definePlugin({
+    name: 'c', version: '0', summary: '',
+    configure(_, needs) {
+      const name = needs.onConnection.tlsSni();
+      const other = needs.backend('other');
+      needs.requests();
+      return {
+        onConnection: (values) => {
+          if (values[name] === undefined) return connection.reset();
+          return connection.useBackend(other).setVariable('name', values[name]);
+        },
+      };
+    },
+  }));
+  assert.deepEqual(plugin.needs.inputs, [
+    { hook: 'on-connection', inputs: ['tls-sni'] },
+    { hook: 'on-request', inputs: [] },
+  ]);
+  const decision = plugin.onConnection({ 'tls-sni': 'a.example' });
+  assert.equal(plugin.backendOf(decision), 'other');
+  assert.deepEqual(decision.vars, [{ name: 'name', value: 'a.example' }]);
+  assert.deepEqual(plugin.onConnection().verdict, { tag: 'refuse', val: 'reset' });
+});
+
 test('a hook that is missing is named', () => {
   assert.throws(() => load(tiers, { header: 'x' }).lookup(), /no function `lookup`/);
 });
@@ -100,9 +138,11 @@ test('the log goes to the proxy as text', () => {
 });
 
 test('a component imports and exports what it is built with, and no more', () => {
-  const text = world(['balancer'], ['clock']);
-  assert.match(text, /import weir:plugin\/clock@0\.1\.0;/);
-  assert.match(text, /export weir:plugin\/balancer@0\.1\.0;/);
+  const text = world(['balancer', 'balancer-ahead'], ['clock'], '0.1.7');
+  assert.match(text, /import weir:plugin\/clock@0\.1\.7;/);
+  assert.match(text, /export weir:plugin\/balancer@0\.1\.7;/);
+  assert.match(text, /export weir:plugin\/balancer-ahead@0\.1\.7;/);
   assert.doesNotMatch(text, /random|request-filter/);
-  assert.match(entry('/a/b.js', ['request-filter'], ['maps']), /export \{ lifecycle, requestFilter \} from "\/a\/b\.js"/);
+  assert.match(contractVersion(), /^0\.1\.\d+$/);
+  assert.match(entry('/a/b.js', ['request-filter'], ['maps'], '0.1.7'), /export \{ lifecycle, requestFilter \} from "\/a\/b\.js"/);
 });

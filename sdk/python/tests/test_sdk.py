@@ -5,8 +5,10 @@ from contextlib import redirect_stderr
 from weir_plugin import (
     Balancer,
     ConfigError,
+    ConnectionFilter,
     RequestFilter,
     clock,
+    connection,
     deny,
     edit,
     log,
@@ -14,7 +16,7 @@ from weir_plugin import (
     reply,
     use_backend,
 )
-from weir_plugin.build import entry, world
+from weir_plugin.build import contract_version, entry, world
 from weir_plugin.host import NotImported, functions
 from weir_plugin.testing import Loaded
 
@@ -46,6 +48,19 @@ class InTurn(Balancer):
         return None if pick.tried else pick.turn % self.count
 
 
+class ByName(ConnectionFilter):
+    def configure(self, config, needs):
+        self.name_asked_for = needs.on_connection.tls_sni()
+        self.other = needs.backend("other")
+        needs.requests()
+
+    def on_connection(self, values):
+        name = values[self.name_asked_for]
+        if name is None:
+            return connection.reset()
+        return connection.use_backend(self.other).with_variable("name", name)
+
+
 class Sdk(unittest.TestCase):
     def test_a_hook_is_given_the_values_of_its_inputs(self):
         tiers = Loaded(Tiers(), {"header": "X-Tier"})
@@ -70,6 +85,20 @@ class Sdk(unittest.TestCase):
         balancer.update(["a", "b"])
         self.assertEqual([balancer.pick() for _ in range(3)], [0, 1, 0])
         self.assertIsNone(balancer.pick(tried=[0]))
+
+    def test_a_plugin_can_promise_to_answer_alike(self):
+        needs = Loaded(InTurn()).needs
+        needs.repeatable()
+        needs.repeatable()
+        self.assertEqual(needs.features, ["loads", "repeatable"])
+
+    def test_a_connection_is_judged_and_can_be_given_variables(self):
+        filter = Loaded(ByName())
+        self.assertEqual(filter.needs.hooks(), [("on-connection", ["tls-sni"]), ("on-request", [])])
+        decision = filter.on_connection({"tls-sni": "a.example"})
+        self.assertEqual(filter.backend_of(decision), "other")
+        self.assertEqual(decision.variables, [("name", "a.example")])
+        self.assertEqual(filter.on_connection().refusal, "reset")
 
     def test_the_same_input_twice_is_one_value(self):
         needs = Loaded(InTurn()).needs
@@ -98,9 +127,11 @@ class Sdk(unittest.TestCase):
         self.assertEqual(written.getvalue(), "warn: 5\n")
 
     def test_a_component_imports_and_exports_what_it_is_built_with(self):
-        text = world(["balancer"], ["clock"])
-        self.assertIn("import weir:plugin/clock@0.1.0;", text)
-        self.assertIn("export weir:plugin/balancer@0.1.0;", text)
+        text = world(["balancer", "balancer-ahead"], ["clock"], "0.1.7")
+        self.assertIn("import weir:plugin/clock@0.1.7;", text)
+        self.assertIn("export weir:plugin/balancer@0.1.7;", text)
+        self.assertIn("export weir:plugin/balancer-ahead@0.1.7;", text)
+        self.assertRegex(contract_version(), r"^0\.1\.\d+$")
         self.assertNotIn("random", text)
         module = entry("my_filter", "Mine", ["request-filter"])
         compile(module, "weir_entry.py", "exec")

@@ -4,12 +4,24 @@ Knows nothing of components: ``weir_plugin.component`` brings the two together w
 ``weir_plugin.testing`` calls a plugin in plain Python.
 """
 
-from .decision import Decision, Edit, Reply, deny, edit, pass_, reply, use_backend
+from .decision import (
+    ConnectionDecision,
+    Decision,
+    Edit,
+    Reply,
+    connection,
+    deny,
+    edit,
+    pass_,
+    reply,
+    use_backend,
+)
 from .host import clock, log, maps, random_u64
 from .needs import BackendRef, Handle, Needs
 from .plugin import (
     Balancer,
     ConfigError,
+    ConnectionFilter,
     Found,
     Persistence,
     Pick,
@@ -24,6 +36,8 @@ __all__ = [
     "BackendRef",
     "Balancer",
     "ConfigError",
+    "ConnectionDecision",
+    "ConnectionFilter",
     "Decision",
     "Edit",
     "Found",
@@ -38,6 +52,7 @@ __all__ = [
     "Server",
     "Values",
     "clock",
+    "connection",
     "deny",
     "edit",
     "log",

@@ -4,6 +4,7 @@ hands both to componentize-py. ``python -m weir_plugin.build --help`` says how."
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -11,23 +12,26 @@ import tempfile
 from pathlib import Path
 from typing import Sequence
 
-VERSION = "0.1.0"
+#: What pip is asked for.
+TOOL = "componentize-py==0.25.1"
 IMPORTS = ("clock", "random", "maps")
 
 #: The functions of each role. An interface `a-b` is exported by a class `AB`.
 ROLES = {
+    "connection-filter": ("on_connection",),
     "request-filter": ("on_request",),
     "response-filter": ("on_response",),
     "balancer": ("update", "pick"),
+    "balancer-ahead": ("picks",),
     "balancer-feedback": ("observe",),
     "persistence": ("lookup", "assigned"),
 }
 
 
-def world(roles: Sequence[str], imports: Sequence[str]) -> str:
+def world(roles: Sequence[str], imports: Sequence[str], version: str) -> str:
     """What the component exports and imports, and nothing that it does not."""
-    lines = [f"  import weir:plugin/{name}@{VERSION};" for name in ("types", "log", *imports)]
-    lines += [f"  export weir:plugin/{name}@{VERSION};" for name in ("lifecycle", *roles)]
+    lines = [f"  import weir:plugin/{name}@{version};" for name in ("types", "log", *imports)]
+    lines += [f"  export weir:plugin/{name}@{version};" for name in ("lifecycle", *roles)]
     return "package weir:built;\n\nworld plugin {\n" + "\n".join(lines) + "\n}\n"
 
 
@@ -60,7 +64,7 @@ def entry(module: str, name: str, roles: Sequence[str]) -> str:
 
 
 def contract() -> Path:
-    """The contract: beside the SDK, or in the checkout of Weir that either of the two lies in."""
+    """The folder of the contract: beside the SDK, or in the checkout of Weir that either of the two lies in."""
     here = Path(__file__).resolve().parent
     folders = [here / "wit", here.parent / "wit"]
     above = [*here.parents, Path.cwd(), *Path.cwd().parents]
@@ -73,6 +77,15 @@ def contract() -> Path:
     )
 
 
+def contract_version() -> str:
+    """What the contract calls its version."""
+    text = (contract() / "weir-plugin.wit").read_text()
+    named = re.search(r"^package weir:plugin@([^;]+);", text, re.MULTILINE)
+    if named is None:
+        raise SystemExit(f"error: {contract()}/weir-plugin.wit names no package weir:plugin")
+    return named[1]
+
+
 def build(
     source: Path, name: str, roles: Sequence[str], imports: Sequence[str], output: Path
 ) -> None:
@@ -81,20 +94,27 @@ def build(
         folder = Path(temporary)
         dependency = folder / "wit/deps/weir-plugin"
         dependency.mkdir(parents=True)
-        (folder / "wit/world.wit").write_text(world(roles, imports))
+        (folder / "wit/world.wit").write_text(world(roles, imports, contract_version()))
         for file in contract().glob("*.wit"):
             shutil.copy(file, dependency)
         (folder / "app").mkdir()
         (folder / "app/weir_entry.py").write_text(entry(source.stem, name, roles))
-        # What lies beside the source can be imported; the SDK is copied, so that nothing else is.
+        # What lies beside the source can be imported; both are copied, so that nothing else is looked at.
+        shutil.copytree(source.resolve().parent, folder / "source", ignore=_not_sources)
         shutil.copytree(Path(__file__).parent, folder / "sdk/weir_plugin", ignore=_not_in_components)
-        paths = [folder / "app", source.resolve().parent, folder / "sdk"]
+        paths = [folder / "app", folder / "source", folder / "sdk"]
         # Nothing of WASI: what a plugin may have, the proxy's own interfaces give.
         command: list[str | Path] = [_componentize(), "-d", folder / "wit", "-w", "plugin"]
         command += ["componentize", "--stub-wasi", "-o", output]
         for path in paths:
             command += ["-p", path]
         subprocess.run([*command, "weir_entry"], check=True, stdout=subprocess.DEVNULL)
+
+
+def _not_sources(_folder: str, names: list[str]) -> set[str]:
+    """Environments, tests, what tools leave behind; and the SDK, which comes by itself."""
+    other = {"__pycache__", "weir_plugin", "tests", "venv"}
+    return {name for name in names if name in other or name.startswith(".") or name.endswith(".wasm")}
 
 
 def _not_in_components(_folder: str, names: list[str]) -> set[str]:
@@ -106,7 +126,7 @@ def _componentize() -> str:
     beside = Path(sys.executable).with_name("componentize-py")
     found = str(beside) if beside.exists() else shutil.which("componentize-py")
     if found is None:
-        raise SystemExit("error: componentize-py is missing: pip install componentize-py==0.25.1")
+        raise SystemExit(f"error: componentize-py is missing: pip install {TOOL}")
     return found
 
 
@@ -127,6 +147,7 @@ def main() -> None:
         help="what weir.toml has to grant",
     )
     parser.add_argument("-o", "--output", type=Path, help="the component; FILE.wasm if left out")
+    parser.add_argument("--quiet", action="store_true", help="say nothing unless it fails")
     asked = parser.parse_args()
     file, _, name = asked.source.partition(":")
     source = Path(file)
@@ -137,7 +158,8 @@ def main() -> None:
         build(source, name, asked.role, asked.imports, output)
     except subprocess.CalledProcessError as error:
         raise SystemExit(error.returncode) from None
-    print(f"{output}: {-(-output.stat().st_size // 1024)} KiB", file=sys.stderr)
+    if not asked.quiet:
+        print(f"{output}: {-(-output.stat().st_size // 1024)} KiB", file=sys.stderr)
 
 
 if __name__ == "__main__":

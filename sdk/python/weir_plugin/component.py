@@ -15,7 +15,7 @@ from componentize_py_types import Err
 from wit_world.imports import types
 
 from . import host
-from .decision import Decision, Edit
+from .decision import ConnectionDecision, Decision, Edit
 from .needs import Needs
 from .plugin import ConfigError, Pick, Plugin, Server
 
@@ -30,6 +30,7 @@ def _imported(name: str) -> Any:
 
 # All of them now: a component is a snapshot taken after its modules were imported, and has no files.
 _lifecycle = _imported("exports.lifecycle")
+_connection_filter = _imported("exports.connection_filter")
 _request_filter = _imported("exports.request_filter")
 _persistence = _imported("exports.persistence")
 _log = _imported("imports.log")
@@ -104,6 +105,15 @@ def _edits(edits: list[Edit] | None) -> list[Any]:
     return [_edit(edit) for edit in edits] if edits else []
 
 
+def _connection_verdict(decision: ConnectionDecision) -> Any:
+    module = _connection_filter
+    if decision.verdict == "pass":
+        return module.Verdict_Pass()
+    if decision.verdict == "use-backend":
+        return module.Verdict_UseBackend(decision.backend)
+    return module.Verdict_Refuse(getattr(module.Refusal, decision.refusal.upper()))
+
+
 def _verdict(decision: Decision) -> Any:
     module = _request_filter
     if decision.verdict == "pass":
@@ -137,6 +147,11 @@ class Exports:
         inputs = [_lifecycle.HookInputs(hook, names) for hook, names in needs.hooks()]
         return _lifecycle.Needs(inputs, needs.backends, needs.features)
 
+    def on_connection(self, values: list[str | None]) -> Any:
+        decision = self.plugin.on_connection(values)
+        variables = [_connection_filter.Var(name, value) for name, value in decision.variables]
+        return _connection_filter.Decision(_connection_verdict(decision), variables)
+
     def on_request(self, values: list[str | None]) -> Any:
         decision = self.plugin.on_request(values)
         edits, response_edits = _edits(decision.edits), _edits(decision.response_edits)
@@ -150,6 +165,9 @@ class Exports:
 
     def pick(self, turn: int, values: Any, loads: Any, tried: Any) -> int | None:
         return self.plugin.pick(Pick(turn, values or (), loads or (), tried or ()))
+
+    def picks(self, first: int, count: int) -> list[int | None]:
+        return [self.plugin.pick(Pick(first + ahead)) for ahead in range(count)]
 
     def observe(self, index: int, outcome: Any, microseconds: int) -> None:
         self.plugin.observe(index, outcome.name.lower().replace("_", "-"), microseconds)

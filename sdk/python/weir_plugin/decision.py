@@ -114,3 +114,42 @@ def reply(status: int, body: str | bytes = b"", headers: dict[str, str] | None =
     content = body.encode() if isinstance(body, str) else body
     pairs = tuple((headers or {}).items())
     return Decision("reply", reply=Reply(status, content, pairs))
+
+
+@dataclass
+class ConnectionDecision:
+    """What is to become of a connection. Made by the functions of ``connection``."""
+
+    #: ``pass``, ``use-backend`` or ``refuse``
+    verdict: str
+    backend: BackendRef | None = None
+    #: ``close`` or ``reset``
+    refusal: str | None = None
+    variables: list[tuple[str, str]] = field(default_factory=list)
+
+    def with_variable(self, name: str, value: str) -> ConnectionDecision:
+        """Sets a variable for as long as the connection lives."""
+        self.variables.append((name, value))
+        return self
+
+
+class connection:
+    """Verdicts on connections."""
+
+    @staticmethod
+    def pass_() -> ConnectionDecision:
+        return ConnectionDecision("pass")
+
+    @staticmethod
+    def use_backend(backend: BackendRef) -> ConnectionDecision:
+        return ConnectionDecision("use-backend", backend=backend)
+
+    @staticmethod
+    def close() -> ConnectionDecision:
+        """Ends the connection in the ordinary way."""
+        return ConnectionDecision("refuse", refusal="close")
+
+    @staticmethod
+    def reset() -> ConnectionDecision:
+        """Ends it with a reset."""
+        return ConnectionDecision("refuse", refusal="reset")

@@ -46,6 +46,10 @@ class Inputs:
     def client_address(self) -> Handle:
         return self.input("client-address")
 
+    def tls_sni(self) -> Handle:
+        """The name that the client's TLS hello asked for."""
+        return self.input("tls-sni")
+
     def header(self, name: str) -> Handle:
         """The last field of that name."""
         return self.input(f"header({name.lower()})")
@@ -77,6 +81,7 @@ class Needs:
     """What a plugin asks for: inputs per hook, backends, features."""
 
     def __init__(self) -> None:
+        self.on_connection = Inputs()
         self.on_request = Inputs()
         self.on_response = Inputs()
         self.pick = Inputs()
@@ -84,7 +89,7 @@ class Needs:
         self.assigned = Inputs()
         self.backends: list[str] = []
         self.features: list[str] = []
-        self._responses = False
+        self._named: set[str] = set()
 
     def backend(self, name: str) -> BackendRef:
         """Names a backend that the plugin may route to; it must exist when the plugin is loaded."""
@@ -100,13 +105,28 @@ class Needs:
         """``assigned`` is to be called for every response."""
         self._feature("always-assigned")
 
+    def repeatable(self) -> None:
+        """What all hooks but ``pick`` answer follows from what they are called with and the contents of the
+        maps: not from the clock, random numbers or earlier calls. The proxy may then give an answer again
+        instead of calling."""
+        self._feature("repeatable")
+
     def responses(self) -> None:
         """``on_response`` is to be called, also without inputs."""
-        self._responses = True
+        self._named.add("on-response")
+
+    def connections(self) -> None:
+        """``on_connection`` is to be called, also without inputs; for filters that judge more than that."""
+        self._named.add("on-connection")
+
+    def requests(self) -> None:
+        """``on_request`` is to be called, also without inputs; for filters that judge connections too."""
+        self._named.add("on-request")
 
     def hooks(self) -> list[tuple[str, list[str]]]:
         """The hooks that ask for something, each with the names of its inputs."""
         asked = [
+            ("on-connection", self.on_connection.names),
             ("on-request", self.on_request.names),
             ("on-response", self.on_response.names),
             ("pick", self.pick.names),
@@ -116,7 +136,7 @@ class Needs:
         return [
             (hook, names)
             for hook, names in asked
-            if names or (hook == "on-response" and self._responses)
+            if names or hook in self._named
         ]
 
     def _feature(self, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional, Sequence
 
-from .decision import Decision, Edit
+from .decision import ConnectionDecision, Decision, Edit
 from .needs import Handle, Needs
 
 #: The values of a hook's inputs, by handle; ``None`` where the exchange has no such thing.
@@ -31,6 +31,11 @@ class Plugin:
 
     def configure(self, config: Any, needs: Needs) -> None:
         """Called once, before anything else. Raises :class:`ConfigError` for a config that is wrong."""
+
+
+class ConnectionFilter(Plugin):
+    def on_connection(self, values: Values) -> ConnectionDecision:
+        raise NotImplementedError
 
 
 class RequestFilter(Plugin):
@@ -80,7 +85,8 @@ class Balancer(Plugin):
         raise NotImplementedError
 
     def pick(self, pick: Pick) -> int | None:
-        """The position of a server in the last ``update``, or none."""
+        """The position of a server in the last ``update``, or none. With the role ``balancer-ahead`` it is
+        asked about turns to come, so it must follow from the turn and the last ``update`` alone."""
         raise NotImplementedError
 
     def observe(self, index: int, outcome: str, microseconds: int) -> None:

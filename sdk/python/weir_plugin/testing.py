@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Generic, Sequence, TypeVar
 
-from .decision import Decision, Edit
+from .decision import ConnectionDecision, Decision, Edit
 from .needs import Inputs, Needs
 from .plugin import Found, Pick, Plugin, Server
 
@@ -24,13 +24,16 @@ class Loaded(Generic[P]):
         plugin.configure(json.loads(json.dumps(config or {})), self.needs)
         self._turn = 0
 
+    def on_connection(self, facts: dict[str, str] | None = None) -> ConnectionDecision:
+        return self.plugin.on_connection(_values(self.needs.on_connection, facts))
+
     def on_request(self, facts: dict[str, str] | None = None) -> Decision:
         return self.plugin.on_request(_values(self.needs.on_request, facts))
 
     def on_response(self, facts: dict[str, str] | None = None) -> list[Edit]:
         return self.plugin.on_response(_values(self.needs.on_response, facts))
 
-    def backend_of(self, decision: Decision) -> str | None:
+    def backend_of(self, decision: Decision | ConnectionDecision) -> str | None:
         """The name of the backend that a decision chose."""
         return None if decision.backend is None else self.needs.backends[decision.backend]
 
