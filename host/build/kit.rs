@@ -13,6 +13,9 @@ pub fn table(repository: &Path) -> io::Result<String> {
     let mut files = BTreeMap::new();
     collect(repository, "sdk/src", "vendor/weir-sdk/src", &mut files)?;
     collect(repository, "wit/v0.1", "vendor/wit/v0.1", &mut files)?;
+    for folder in ["sdk/javascript", "sdk/python/weir_plugin", "sdk/c"] {
+        collect(repository, folder, folder, &mut files)?;
+    }
     collect(repository, "sdk/templates", "templates", &mut files)?;
     let read = |name: &str| {
         println!(
@@ -34,6 +37,15 @@ pub fn table(repository: &Path) -> io::Result<String> {
     Ok(table)
 }
 
+/// What an SDK has for itself, and what its language's tools leave beside it.
+const LEFT_OUT: [&str; 5] = [
+    "test",
+    "tests",
+    "node_modules",
+    "__pycache__",
+    "package-lock.json",
+];
+
 /// All files below `repository/from`, named as if they lay in `to`.
 fn collect(
     repository: &Path,
@@ -47,6 +59,13 @@ fn collect(
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
+        // A crate's `src/test` is part of it; the templates' tests are what makes them good to begin with.
+        let is_sdk = from.starts_with("sdk/")
+            && !from.starts_with("sdk/src")
+            && !from.starts_with("sdk/templates");
+        if is_sdk && LEFT_OUT.contains(&name.as_ref()) {
+            continue;
+        }
         let (from, to) = (format!("{from}/{name}"), format!("{to}/{name}"));
         if entry.file_type()?.is_dir() {
             collect(repository, &from, &to, files)?;

@@ -106,7 +106,7 @@ static bool hexadecimal(const uint8_t *digits, uint32_t *value) {
   *value = 0;
   for (int place = 0; place < 4; place++) {
     uint8_t digit = digits[place];
-    uint32_t nibble = digit >= '0' && digit <= '9'   ? digit - '0'
+    uint32_t nibble = digit >= '0' && digit <= '9'   ? digit - '0' + 0u
                       : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10u
                       : digit >= 'A' && digit <= 'F' ? digit - 'A' + 10u
                                                      : 16u;
@@ -182,6 +182,14 @@ bool weir_json_string(weir_text json, uint8_t **text, size_t *length) {
   free(*text);
   *text = NULL;
   return false;
+}
+
+weir_text weir_json_text(weir_text json, const char *key) {
+  weir_text value;
+  uint8_t *text = NULL;
+  size_t length = 0;
+  bool found = weir_json_member(json, key, &value) && weir_json_string(value, &text, &length);
+  return found ? (weir_text){text, length} : (weir_text){NULL, 0};
 }
 
 bool weir_json_integer(weir_text json, int64_t *number) {

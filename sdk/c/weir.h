@@ -31,6 +31,10 @@ bool weir_json_element(weir_text json, size_t number, weir_text *value);
  * string, or has half of a surrogate pair in it. */
 bool weir_json_string(weir_text json, uint8_t **text, size_t *length);
 
+/* The text of a string member, decoded to new memory, which is the caller's to free. Its `ptr` is NULL if
+ * there is no such member or it is no string. */
+weir_text weir_json_text(weir_text json, const char *key);
+
 /* Reads a JSON integer. False if `json` is none or does not fit. */
 bool weir_json_integer(weir_text json, int64_t *number);
 

@@ -27,6 +27,7 @@ mod next;
 mod places;
 mod plugin_use;
 mod process;
+pub mod project;
 mod reach;
 mod read;
 pub mod scenario;

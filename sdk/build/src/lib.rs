@@ -1,9 +1,10 @@
-//! From a plugin's sources in Rust to a component: finds a compiler that can make Wasm, and makes a
+//! From a plugin's sources to a component: finds a compiler of Rust or C that can make Wasm, and makes a
 //! validated component of the module that it leaves.
 //!
 //! Shared by `cargo xtask`, which builds the plugins that come with Weir, and `weir plugin build`, which
 //! builds an author's. Knows nothing of where sources lie.
 
+pub mod c;
 mod component;
 mod program;
 mod toolchain;

@@ -21,7 +21,7 @@ pub struct New {
 
 #[derive(Debug, Args)]
 pub struct Build {
-    /// The folder of the sources.
+    /// The folder of the sources, or a file like its plugin.toml under another name.
     #[arg(default_value = ".")]
     folder: PathBuf,
     /// Where the component goes; by default beside the sources, under the plugin's name.
@@ -43,7 +43,7 @@ pub fn new(options: &New) -> anyhow::Result<ExitCode> {
         options.language.as_str()
     );
     println!("\n  cd {folder}");
-    println!("  cargo test");
+    println!("  {}", options.language.test_command());
     println!("  weir plugin build");
     println!("  weir plugin test {name}.wasm --case cases.toml");
     println!("  weir run -c weir.toml");

@@ -16,7 +16,9 @@ pub enum Command {
     New(make::New),
     /// Makes a component of a plugin's sources.
     ///
-    /// Needs a Rust compiler that can build for wasm32-unknown-unknown, and no other tool.
+    /// Rust needs a compiler that can build for wasm32-unknown-unknown, C needs clang and lld; JavaScript needs Node
+    /// 20 with npm, Python 3.10 with venv and pip: their tools are fetched at the first build. Of no language is
+    /// anything else needed.
     Build(make::Build),
     /// Shows what a component can be used as, what it asks for, and its config schema.
     ///

@@ -8,9 +8,23 @@ pub fn below(prefix: &'static str) -> impl Iterator<Item = (&'static str, &'stat
         .filter_map(move |(name, text)| Some((name.strip_prefix(prefix)?, *text)))
 }
 
+/// The contract, which every language's tools read.
+pub fn contract() -> &'static str {
+    below("vendor/wit/v0.1/weir-plugin.wit")
+        .map(|(_, text)| text)
+        .next()
+        .expect("the contract is part of every kit")
+}
+
 #[cfg(test)]
 mod tests {
+    use weir_plugin_build::c::contract_version;
+
     use super::*;
+    use crate::{
+        config::project::{IMPORTS, ROLES},
+        workbench::project::python::TOOL,
+    };
 
     fn text(name: &'static str) -> &'static str {
         let mut found = below(name).filter(|(rest, _)| rest.is_empty());
@@ -36,5 +50,19 @@ mod tests {
         for name in ["wasmtime", "tokio", "weir"] {
             assert!(!lock.contains(&format!("name = \"{name}\"\n")), "{name}");
         }
+    }
+
+    #[test]
+    fn what_a_project_can_export_and_import_is_in_the_contract() {
+        assert!(contract_version(contract()).is_some());
+        for name in ROLES.iter().chain(&IMPORTS) {
+            let begins = format!("\ninterface {name} {{");
+            assert!(contract().contains(&begins), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_tool_for_python_is_the_one_that_its_sdk_is_tested_with() {
+        assert!(text("sdk/python/weir_plugin/build.py").contains(&format!("\"{TOOL}\"")));
     }
 }

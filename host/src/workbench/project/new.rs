@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::kit;
+use weir_plugin_build::c::{CError, write_bindings};
+
+use super::{c, kit};
 
 /// What a new plugin is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -22,6 +24,11 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Language {
     Rust,
+    /// JavaScript; TypeScript works the same.
+    #[value(name = "js", alias = "javascript")]
+    JavaScript,
+    Python,
+    C,
 }
 
 /// A plugin to be begun.
@@ -47,12 +54,23 @@ pub enum NewError {
     Exists { folder: PathBuf },
     #[error("{} can't be written", file.display())]
     Unwritable { file: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Bindings(#[from] CError),
 }
 
 impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Filter => "filter",
+            Self::Balancer => "balancer",
+            Self::Persistence => "persistence",
+        }
+    }
+
+    /// The interface that the template's plugin exports.
+    fn role(self) -> &'static str {
+        match self {
+            Self::Filter => "request-filter",
             Self::Balancer => "balancer",
             Self::Persistence => "persistence",
         }
@@ -71,7 +89,20 @@ impl Kind {
 impl Language {
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Rust => "rust",
+            Self::Rust => "Rust",
+            Self::JavaScript => "JavaScript",
+            Self::Python => "Python",
+            Self::C => "C",
+        }
+    }
+
+    /// How the tests of a new project are run in its folder.
+    pub fn test_command(self) -> &'static str {
+        match self {
+            Self::Rust => "cargo test",
+            Self::JavaScript => "npm install && npm test",
+            Self::Python => "python3 -m unittest",
+            Self::C => "make test",
         }
     }
 }
@@ -95,6 +126,11 @@ pub fn create(project: &Project<'_>) -> Result<PathBuf, NewError> {
     for (name, text) in files(project) {
         let file = folder.join(name);
         write(&file, &text).map_err(|source| NewError::Unwritable { file, source })?;
+    }
+    if project.language == Language::C {
+        // So that an editor finds them before the first build.
+        let bindings = folder.join(c::BINDINGS);
+        write_bindings(kit::contract(), &[project.kind.role()], &[], &bindings)?;
     }
     Ok(folder)
 }
@@ -128,22 +164,63 @@ fn files(project: &Project<'_>) -> Vec<(String, String)> {
     match project.language {
         Language::Rust => {
             files.extend(owned("vendor/", kit::below("vendor/")));
-            files.extend(owned(
-                "",
-                kit::below("Cargo.lock").map(|(_, text)| ("Cargo.lock", text)),
-            ));
-            files.extend(filled(project, kit::below("templates/rust/common/")));
-            files.extend(filled(
-                project,
-                match project.kind {
-                    Kind::Filter => kit::below("templates/rust/filter/"),
-                    Kind::Balancer => kit::below("templates/rust/balancer/"),
-                    Kind::Persistence => kit::below("templates/rust/persistence/"),
-                },
-            ));
+            let lock = kit::below("Cargo.lock").map(|(_, text)| ("Cargo.lock", text));
+            files.extend(owned("", lock));
         }
+        Language::JavaScript => {
+            files.extend(owned("vendor/weir-plugin/", kit::below("sdk/javascript/")));
+            files.push(contract_in("vendor/weir-plugin/wit"));
+        }
+        Language::Python => {
+            files.extend(owned("weir_plugin/", kit::below("sdk/python/weir_plugin/")));
+            files.push(contract_in("weir_plugin/wit"));
+        }
+        // Its bindings say all that the contract does.
+        Language::C => files.extend(owned("vendor/weir-c/", kit::below("sdk/c/"))),
+    }
+    let (common, of_kind) = templates(project.language, project.kind);
+    for folder in [common, of_kind, project.kind.any_language()] {
+        files.extend(filled(project, kit::below(folder)));
     }
     files
+}
+
+impl Kind {
+    /// The templates' folder with what is the same in every language: the same plugin is tried and run alike.
+    fn any_language(self) -> &'static str {
+        match self {
+            Self::Filter => "templates/any/filter/",
+            Self::Balancer => "templates/any/balancer/",
+            Self::Persistence => "templates/any/persistence/",
+        }
+    }
+}
+
+/// The folders of the templates of a language: for all kinds, and for one.
+fn templates(language: Language, kind: Kind) -> (&'static str, &'static str) {
+    macro_rules! of {
+        ($language:literal) => {
+            (
+                concat!("templates/", $language, "/common/"),
+                match kind {
+                    Kind::Filter => concat!("templates/", $language, "/filter/"),
+                    Kind::Balancer => concat!("templates/", $language, "/balancer/"),
+                    Kind::Persistence => concat!("templates/", $language, "/persistence/"),
+                },
+            )
+        };
+    }
+    match language {
+        Language::Rust => of!("rust"),
+        Language::JavaScript => of!("javascript"),
+        Language::Python => of!("python"),
+        Language::C => of!("c"),
+    }
+}
+
+fn contract_in(folder: &str) -> (String, String) {
+    let name = format!("{folder}/weir-plugin.wit");
+    (name, kit::contract().to_owned())
 }
 
 type File = (&'static str, &'static str);
@@ -155,15 +232,23 @@ fn owned(folder: &str, files: impl Iterator<Item = File>) -> Vec<(String, String
 
 /// Templates with their placeholders filled in.
 fn filled(project: &Project<'_>, files: impl Iterator<Item = File>) -> Vec<(String, String)> {
+    // What the engines of these languages need beside what the decision does.
+    let (memory, memory_line) = match project.language {
+        Language::Rust | Language::C => ("", ""),
+        Language::JavaScript | Language::Python => (" memory = \"64MiB\",", "\nmemory = \"64MiB\""),
+    };
     let fill = |text: &str| {
         text.replace("@name@", project.name)
             .replace("@Type@", &type_name(project.name))
             .replace("@kind@", project.kind.as_str())
+            .replace("@memory@", memory)
+            .replace("@memory_line@", memory_line)
             .replace("@summary@", project.kind.summary())
     };
     let named = |name: &str| match name {
-        // A file of that name would be obeyed in the repository, too.
+        // Files of these names would be obeyed in the repository, too.
         "gitignore" => ".gitignore".to_owned(),
+        "npmrc" => ".npmrc".to_owned(),
         _ => name.to_owned(),
     };
     files
@@ -184,7 +269,7 @@ fn type_name(name: &str) -> String {
         | "OnAssigned" | "OnLookup" | "OnRequest" | "Persistence" | "Pick" | "Plugin"
         | "RequestEdits" | "RequestFilter" | "ResponseEdits" | "Self" | "Server" | "Values"
         | "BackendRef" | "Deserialize" | "JsonSchema" | "Option" | "Result" | "String" | "Vec"
-        | "Some" | "None" | "Ok" | "Err" => format!("My{name}"),
+        | "Some" | "None" | "Ok" | "Err" | "True" | "False" | "Loaded" => format!("My{name}"),
         _ => name,
     }
 }
@@ -192,41 +277,114 @@ fn type_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::project as manifest;
 
-    fn project(name: &'static str, kind: Kind) -> Project<'static> {
+    const LANGUAGES: [Language; 4] = [
+        Language::Rust,
+        Language::JavaScript,
+        Language::Python,
+        Language::C,
+    ];
+
+    fn project(name: &'static str, kind: Kind, language: Language) -> Project<'static> {
         Project {
             parent: Path::new("."),
             name,
             kind,
-            language: Language::Rust,
+            language,
+        }
+    }
+
+    /// What a project of each language has beside what all have.
+    fn own_files(language: Language) -> &'static [&'static str] {
+        match language {
+            Language::Rust => &[
+                "Cargo.toml",
+                "Cargo.lock",
+                "src/lib.rs",
+                "vendor/weir-sdk/src/lib.rs",
+            ],
+            Language::JavaScript => &[
+                "package.json",
+                ".npmrc",
+                "plugin.js",
+                "plugin.test.js",
+                "plugin.toml",
+                "vendor/weir-plugin/build.js",
+                "vendor/weir-plugin/wit/weir-plugin.wit",
+            ],
+            Language::Python => &[
+                "plugin.py",
+                "test_plugin.py",
+                "plugin.toml",
+                "weir_plugin/build.py",
+                "weir_plugin/wit/weir-plugin.wit",
+            ],
+            Language::C => &[
+                "Makefile",
+                "plugin.c",
+                "tests/plugin.c",
+                "plugin.toml",
+                "vendor/weir-c/weir.c",
+                "vendor/weir-c/include/stdlib.h",
+            ],
         }
     }
 
     #[test]
     fn every_placeholder_is_filled() {
-        for kind in [Kind::Filter, Kind::Balancer, Kind::Persistence] {
-            let files = files(&project("gold-first", kind));
-            let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-            for wanted in [
-                "Cargo.toml",
-                "Cargo.lock",
-                "src/lib.rs",
-                "cases.toml",
-                "weir.toml",
-                ".gitignore",
-            ] {
-                assert!(names.contains(&wanted), "{kind} has no {wanted}");
-            }
-            for (name, text) in files
-                .iter()
-                .filter(|(name, _)| !name.starts_with("vendor/"))
-            {
-                for placeholder in ["@name@", "@Type@", "@kind@", "@summary@"] {
+        for language in LANGUAGES {
+            for kind in [Kind::Filter, Kind::Balancer, Kind::Persistence] {
+                let files = files(&project("gold-first", kind, language));
+                let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+                for wanted in ["README.md", "cases.toml", "weir.toml", ".gitignore"]
+                    .iter()
+                    .chain(own_files(language))
+                {
                     assert!(
-                        !text.contains(placeholder),
-                        "{name} of {kind}: {placeholder}"
+                        names.contains(wanted),
+                        "a {kind} in {} has no {wanted}",
+                        language.as_str()
                     );
                 }
+                for (name, text) in &files {
+                    let placeholder = ["name", "Type", "kind", "summary", "memory", "memory_line"]
+                        .map(|word| format!("@{word}@"))
+                        .into_iter()
+                        .find(|placeholder| text.contains(placeholder));
+                    assert_eq!(placeholder, None, "{name} of {kind}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_sdk_has_for_its_own_tests_stays_at_home() {
+        for language in [Language::JavaScript, Language::Python, Language::C] {
+            for (name, _) in files(&project("mine", Kind::Filter, language)) {
+                let foreign = [
+                    "sdk.test.js",
+                    "test_sdk.py",
+                    "tests/json.c",
+                    "node_modules/",
+                ];
+                assert!(!foreign.iter().any(|end| name.contains(end)), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_new_project_says_of_itself_can_be_read() {
+        for language in [Language::JavaScript, Language::Python, Language::C] {
+            for kind in [Kind::Filter, Kind::Balancer, Kind::Persistence] {
+                let files = files(&project("gold-first", kind, language));
+                let (_, text) = files
+                    .iter()
+                    .find(|(name, _)| name == "plugin.toml")
+                    .unwrap();
+                let read = manifest::parse(Path::new("plugin.toml"), text).unwrap();
+                assert_eq!(read.name, "gold-first");
+                assert_eq!(read.roles, [kind.role()]);
             }
         }
     }
@@ -256,7 +414,7 @@ mod tests {
         fs::create_dir(parent.path().join("mine")).unwrap();
         let project = Project {
             parent: parent.path(),
-            ..project("mine", Kind::Filter)
+            ..project("mine", Kind::Filter, Language::Rust)
         };
         assert!(matches!(create(&project), Err(NewError::Exists { .. })));
         assert_eq!(fs::read_dir(parent.path().join("mine")).unwrap().count(), 0);

@@ -29,6 +29,8 @@ impl Plugin for @Type@ {
         if config.cookie.is_empty() {
             return Err(ConfigError::at("/cookie", "a cookie needs a name"));
         }
+        // Both answers follow from what they are given: the proxy need not ask twice.
+        needs.repeatable();
         Ok(Self {
             cookie: needs.cookie(&config.cookie),
             name: config.cookie,
