@@ -12,6 +12,7 @@ mod demo;
 mod guests;
 mod languages;
 mod process;
+mod reference;
 mod test;
 mod workspace;
 
@@ -36,6 +37,8 @@ enum Task {
     Test(test::Options),
     /// Test and build the example plugins in JavaScript, Python and C
     Languages(languages::Options),
+    /// Make the page about the contract, docs/contract.md, of the contract's comments
+    Reference(reference::Options),
     /// Measure CPU per request, Weir beside HAProxy on the same work
     #[command(disable_help_flag = true)]
     Bench(bench::Options),
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Languages(options) => languages::run(&options),
+        Task::Reference(options) => reference::run(&options),
         Task::Bench(options) => bench::run(&options),
     };
     match outcome {

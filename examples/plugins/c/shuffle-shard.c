@@ -1,13 +1,13 @@
 /* Shuffle sharding: each tenant has a hand of a few servers, dealt by hashing, and its requests go to the
  * least busy of them. A tenant that brings servers down brings down its own hand; with 8 servers and
  * hands of 2, only one tenant in 28 has the same hand. */
-#include "balancer_plugin.h"
+#include "plugin.h"
 #include "weir.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef balancer_plugin_list_u32_t numbers;
+typedef plugin_list_u32_t numbers;
 
 typedef struct {
   uint32_t id;
@@ -28,11 +28,11 @@ static const char SCHEMA[] =
     "\"hand\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":64,\"description\":\"Servers per tenant.\"}}}";
 
 void exports_weir_plugin_lifecycle_describe(exports_weir_plugin_lifecycle_plugin_info_t *info) {
-  balancer_plugin_string_dup(&info->name, "shuffle-shard");
-  balancer_plugin_string_dup(&info->version, "0.1.0");
-  balancer_plugin_string_dup(&info->summary,
+  plugin_string_dup(&info->name, "shuffle-shard");
+  plugin_string_dup(&info->version, "0.1.0");
+  plugin_string_dup(&info->summary,
                              "Gives each tenant a few of the servers, and picks the least busy of them");
-  balancer_plugin_string_dup(&info->config_schema, SCHEMA);
+  plugin_string_dup(&info->config_schema, SCHEMA);
 }
 
 /* `header(NAME)`, of the header that the config names. */
@@ -50,27 +50,27 @@ static bool read_tenant(weir_text config) {
   return true;
 }
 
-bool exports_weir_plugin_lifecycle_configure(balancer_plugin_string_t *config,
+bool exports_weir_plugin_lifecycle_configure(plugin_string_t *config,
                                              exports_weir_plugin_lifecycle_needs_t *needs,
-                                             balancer_plugin_string_t *error) {
+                                             plugin_string_t *error) {
   weir_text json = WEIR_TEXT(*config), value;
   bool sound = read_tenant(json) && weir_json_member(json, "hand", &value) && weir_json_integer(value, &hand_size);
-  balancer_plugin_string_free(config);
+  plugin_string_free(config);
   if (!sound) {
-    balancer_plugin_string_dup(error, "`tenant` is a text and `hand` a number");
+    plugin_string_dup(error, "`tenant` is a text and `hand` a number");
     return false;
   }
   needs->inputs.len = 1;
   needs->inputs.ptr = malloc(sizeof *needs->inputs.ptr);
   exports_weir_plugin_lifecycle_hook_inputs_t *pick = needs->inputs.ptr;
-  balancer_plugin_string_dup(&pick->hook, "pick");
+  plugin_string_dup(&pick->hook, "pick");
   pick->inputs.len = 1;
   pick->inputs.ptr = malloc(sizeof *pick->inputs.ptr);
-  balancer_plugin_string_dup_n(&pick->inputs.ptr[0], (const char *)input, input_length);
-  needs->backends = (balancer_plugin_list_string_t){NULL, 0};
+  plugin_string_dup_n(&pick->inputs.ptr[0], (const char *)input, input_length);
+  needs->backends = (plugin_list_string_t){NULL, 0};
   needs->features.len = 1;
   needs->features.ptr = malloc(sizeof *needs->features.ptr);
-  balancer_plugin_string_dup(&needs->features.ptr[0], "loads");
+  plugin_string_dup(&needs->features.ptr[0], "loads");
   return true;
 }
 
@@ -153,15 +153,15 @@ static bool least_busy(enum choice choice, const numbers *tried, const numbers *
   return false;
 }
 
-bool exports_weir_plugin_balancer_pick(uint64_t turn, balancer_plugin_list_option_string_t *values, numbers *loads,
+bool exports_weir_plugin_balancer_pick(uint64_t turn, plugin_list_option_string_t *values, numbers *loads,
                                        numbers *tried, uint32_t *picked) {
   weir_text tenant = {NULL, 0};
   if (values && values->ptr[0].is_some) tenant = WEIR_TEXT(values->ptr[0].val);
   deal(tenant);
   bool found = least_busy(HAND, tried, loads, turn, picked) || least_busy(ANY, tried, loads, turn, picked) ||
                least_busy(HAND, NULL, loads, turn, picked);
-  if (values) balancer_plugin_list_option_string_free(values);
-  if (loads) balancer_plugin_list_u32_free(loads);
-  if (tried) balancer_plugin_list_u32_free(tried);
+  if (values) plugin_list_option_string_free(values);
+  if (loads) plugin_list_u32_free(loads);
+  if (tried) plugin_list_u32_free(tried);
   return found;
 }

@@ -1,12 +1,12 @@
 /* Names the tenant by the host: `acme.example.com` becomes `X-Tenant: acme`, whatever the client wrote
  * there. A name that no tenant can have gets 404; other hosts pass without a tenant. */
-#include "request_filter_plugin.h"
+#include "plugin.h"
 #include "weir.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef request_filter_plugin_string_t string;
+typedef plugin_string_t string;
 
 static uint8_t *domain;
 static size_t domain_length;
@@ -19,10 +19,10 @@ static const char SCHEMA[] =
     "\"header\":{\"type\":\"string\",\"description\":\"Gets the tenant's name.\"}}}";
 
 void exports_weir_plugin_lifecycle_describe(exports_weir_plugin_lifecycle_plugin_info_t *info) {
-  request_filter_plugin_string_dup(&info->name, "tenant");
-  request_filter_plugin_string_dup(&info->version, "0.1.0");
-  request_filter_plugin_string_dup(&info->summary, "Names the tenant by the host");
-  request_filter_plugin_string_dup(&info->config_schema, SCHEMA);
+  plugin_string_dup(&info->name, "tenant");
+  plugin_string_dup(&info->version, "0.1.0");
+  plugin_string_dup(&info->summary, "Names the tenant by the host");
+  plugin_string_dup(&info->config_schema, SCHEMA);
 }
 
 bool exports_weir_plugin_lifecycle_configure(string *config, exports_weir_plugin_lifecycle_needs_t *needs,
@@ -30,19 +30,19 @@ bool exports_weir_plugin_lifecycle_configure(string *config, exports_weir_plugin
   weir_text json = WEIR_TEXT(*config), value;
   bool sound = weir_json_member(json, "domain", &value) && weir_json_string(value, &domain, &domain_length) &&
                weir_json_member(json, "header", &value) && weir_json_string(value, &header, &header_length);
-  request_filter_plugin_string_free(config);
+  plugin_string_free(config);
   if (!sound || domain_length == 0 || domain[0] == '.') {
-    request_filter_plugin_string_dup(error, "/domain: a name such as `example.com`, without a dot in front");
+    plugin_string_dup(error, "/domain: a name such as `example.com`, without a dot in front");
     return false;
   }
   memset(needs, 0, sizeof *needs);
   needs->inputs.len = 1;
   needs->inputs.ptr = malloc(sizeof *needs->inputs.ptr);
   exports_weir_plugin_lifecycle_hook_inputs_t *hook = needs->inputs.ptr;
-  request_filter_plugin_string_dup(&hook->hook, "on-request");
+  plugin_string_dup(&hook->hook, "on-request");
   hook->inputs.len = 1;
   hook->inputs.ptr = malloc(sizeof *hook->inputs.ptr);
-  request_filter_plugin_string_dup(&hook->inputs.ptr[0], "host");
+  plugin_string_dup(&hook->inputs.ptr[0], "host");
   return true;
 }
 
@@ -70,15 +70,15 @@ static weir_plugin_types_edit_t edit(uint8_t kind, weir_text value) {
   weir_plugin_types_edit_t edit;
   edit.tag = kind;
   if (kind == WEIR_PLUGIN_TYPES_EDIT_REMOVE_HEADER) {
-    request_filter_plugin_string_dup_n(&edit.val.remove_header, (const char *)header, header_length);
+    plugin_string_dup_n(&edit.val.remove_header, (const char *)header, header_length);
   } else {
-    request_filter_plugin_string_dup_n(&edit.val.set_header.name, (const char *)header, header_length);
-    request_filter_plugin_string_dup_n(&edit.val.set_header.value, (const char *)value.ptr, value.len);
+    plugin_string_dup_n(&edit.val.set_header.name, (const char *)header, header_length);
+    plugin_string_dup_n(&edit.val.set_header.value, (const char *)value.ptr, value.len);
   }
   return edit;
 }
 
-void exports_weir_plugin_request_filter_on_request(request_filter_plugin_list_option_string_t *values,
+void exports_weir_plugin_request_filter_on_request(plugin_list_option_string_t *values,
                                                    exports_weir_plugin_request_filter_decision_t *decision) {
   memset(decision, 0, sizeof *decision);
   decision->verdict.tag = EXPORTS_WEIR_PLUGIN_REQUEST_FILTER_VERDICT_PASS;
@@ -94,5 +94,5 @@ void exports_weir_plugin_request_filter_on_request(request_filter_plugin_list_op
     decision->edits.ptr[0] =
         edit(below ? WEIR_PLUGIN_TYPES_EDIT_SET_HEADER : WEIR_PLUGIN_TYPES_EDIT_REMOVE_HEADER, name);
   }
-  request_filter_plugin_list_option_string_free(values);
+  plugin_list_option_string_free(values);
 }

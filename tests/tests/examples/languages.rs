@@ -1,4 +1,4 @@
-//! `examples/plugins/*`: a balancer and a filter in each language, as its own tools built them.
+//! `examples/plugins/*`: a balancer, a filter and a persistence in each language, as its own tools built them.
 
 use std::{fs, path::PathBuf};
 
@@ -33,7 +33,7 @@ async fn built(language: &str, name: &str) -> Option<PathBuf> {
 /// The example of a language, with its two plugins where they were built and these servers.
 async fn started(
     language: &str,
-    plugins: [(&str, &str); 2],
+    plugins: [(&str, &str); 3],
     servers: &[Origin; 4],
 ) -> Option<Weir> {
     let mut example = Example::named(&format!("plugins/{language}")).listening("*:8080");
@@ -68,6 +68,15 @@ async fn tenants_have_hands(weir: &Weir, target: &str) {
     }
 }
 
+/// A session goes on where its cookie says that it is.
+async fn sessions_are_followed(weir: &Weir) {
+    for name in ["a", "d", "b", "c"] {
+        let cookie = format!("JSESSIONID=8C2F.{name}");
+        let answer = weir.get_with("/", &[("Cookie", &cookie)]).await;
+        assert_eq!(answer.origin(), name);
+    }
+}
+
 #[tokio::test]
 async fn the_balancers_of_all_languages_give_the_same_picks_on_a_recorded_trace() {
     let trace = fs::read(repository().join("tests/golden/shuffle-shard.toml"))
@@ -99,6 +108,10 @@ async fn rust_shards_tenants_and_splits_clients() {
             "../../../target/guests/examples/shuffle-shard.wasm",
             "shuffle-shard",
         ),
+        (
+            "../../../target/guests/examples/session-route.wasm",
+            "session-route",
+        ),
     ];
     let mut example = Example::named("plugins/rust").listening("*:8080");
     for (written, name) in plugins {
@@ -117,6 +130,7 @@ async fn rust_shards_tenants_and_splits_clients() {
         )
         .start()
         .await;
+    sessions_are_followed(&weir).await;
     let mut of_the_next = 0;
     for client in 0..100 {
         let cookie = format!("client=c{client}");
@@ -135,11 +149,13 @@ async fn javascript_shards_tenants_and_redirects_old_addresses() {
     let plugins = [
         ("./redirects.wasm", "redirects"),
         ("./shuffle-shard.wasm", "shuffle-shard"),
+        ("./session-route.wasm", "session-route"),
     ];
     let Some(weir) = started("javascript", plugins, &servers).await else {
         return;
     };
     tenants_have_hands(&weir, "/").await;
+    sessions_are_followed(&weir).await;
     let moved = weir.get("/blog/2019/on-proxies?page=2").await;
     assert_eq!(moved.status(), 308);
     assert_eq!(
@@ -153,13 +169,15 @@ async fn javascript_shards_tenants_and_redirects_old_addresses() {
 async fn python_shards_tenants_and_wants_signed_links() {
     let servers = four().await;
     let plugins = [
-        ("./signed_urls.wasm", "signed-urls"),
-        ("./shuffle_shard.wasm", "shuffle-shard"),
+        ("./signed-urls.wasm", "signed-urls"),
+        ("./shuffle-shard.wasm", "shuffle-shard"),
+        ("./session-route.wasm", "session-route"),
     ];
     let Some(weir) = started("python", plugins, &servers).await else {
         return;
     };
     tenants_have_hands(&weir, "/").await;
+    sessions_are_followed(&weir).await;
     assert_eq!(weir.get("/private/a").await.status(), 403);
     // HMAC-SHA256 of "/private/a\n99999999999" under `s3cret`, by openssl.
     let signature = "2986edebe651dfbc32cf6490c5be81828573fafd7df479931075c2bb3ee44e93";
@@ -182,6 +200,7 @@ async fn c_shards_tenants_and_reads_them_from_the_host() {
     let plugins = [
         ("./tenant.wasm", "tenant"),
         ("./shuffle-shard.wasm", "shuffle-shard"),
+        ("./session-route.wasm", "session-route"),
     ];
     let Some(weir) = started("c", plugins, &servers).await else {
         return;
@@ -202,6 +221,7 @@ async fn c_shards_tenants_and_reads_them_from_the_host() {
             assert_eq!(request.header("x-tenant"), Some("acme"));
         }
     }
+    sessions_are_followed(&weir).await;
     assert_eq!(
         weir.get_with("/", &[("Host", "-.example.com")])
             .await

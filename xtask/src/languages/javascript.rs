@@ -1,17 +1,9 @@
 //! JavaScript, by componentize-js on Node.
 
-use std::fs;
-
 use anyhow::{Context, Result};
 
 use super::{Work, is_there};
 use crate::process;
-
-/// Sources, and the names of their components.
-const PLUGINS: [(&str, &str); 2] = [
-    ("shuffle-shard.wasm", "shuffle-shard"),
-    ("redirects.wasm", "redirects"),
-];
 
 pub fn missing() -> Option<String> {
     let version = process::outside_cargo("node").arg("--version").output();
@@ -37,10 +29,14 @@ pub fn build(work: &Work) -> Result<()> {
     let mut node = process::outside_cargo("node");
     process::run(node.arg("--test").current_dir(work.sdk())).context("the SDK's tests")?;
     npm(work, &["test"])?;
-    npm(work, &["run", "build"])?;
-    for (file, name) in PLUGINS {
-        fs::copy(work.examples().join(file), work.component(name))
-            .with_context(|| format!("npm run build left no {file}"))?;
+    for (folder, plugin) in work.plugins()? {
+        let mut node = process::outside_cargo("node");
+        node.arg("node_modules/weir-plugin/build.js")
+            .arg(folder.join(&plugin.source))
+            .args(plugin.options())
+            .arg("--output")
+            .arg(work.component(&plugin.name));
+        process::run(node.current_dir(work.examples()))?;
     }
     Ok(())
 }

@@ -1,12 +1,13 @@
-//! The example plugins in languages other than Rust: tested in their language, built by its own tools.
+//! The example plugins in languages other than Rust, and the tests' own: tested in their language, built by its
+//! own tools.
 //!
 //! A language whose tools are missing is left out with a word about what to install; the components of the
 //! others land in `target/languages`. Sources are copied there first, so that what their tools leave
 //! behind is not in the tree.
 
-mod bindings;
 mod c;
 mod javascript;
+mod manifest;
 mod python;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
+use self::manifest::Manifest;
 use crate::{guests::stamp, process, workspace};
 
 #[derive(clap::Args)]
@@ -71,6 +73,21 @@ impl Work {
     /// The copy of `examples/plugins/LANGUAGE`.
     pub fn examples(&self) -> PathBuf {
         self.copy().join("examples/plugins").join(self.language)
+    }
+
+    /// What is built: each plugin with the folder of its source.
+    pub fn plugins(&self) -> Result<Vec<(PathBuf, Manifest)>> {
+        let mut plugins = Vec::new();
+        for folder in [self.examples(), self.tests()] {
+            let found = manifest::all(&folder)?;
+            plugins.extend(found.into_iter().map(|plugin| (folder.clone(), plugin)));
+        }
+        Ok(plugins)
+    }
+
+    /// The copy of `tests/sdk/LANGUAGE`, which not every language has.
+    fn tests(&self) -> PathBuf {
+        self.copy().join("tests/sdk").join(self.language)
     }
 
     /// The copy of `sdk/LANGUAGE`.
@@ -148,6 +165,7 @@ fn make_current(language: &Language) -> Result<()> {
         format!("examples/plugins/{}", language.name),
         format!("sdk/{}", language.name),
         "wit".to_owned(),
+        format!("tests/sdk/{}", language.name),
         "xtask/src/languages".to_owned(),
     ];
     let digest = stamp::digest_files(root, &sources, language.name)?;
@@ -160,13 +178,15 @@ fn make_current(language: &Language) -> Result<()> {
         language: language.name,
     };
     remove_components(language.name)?;
-    for source in &sources[..3] {
+    for source in &sources[..4] {
         let copy = work.copy().join(source);
         if copy.exists() {
             fs::remove_dir_all(&copy)
                 .with_context(|| format!("cannot remove {}", copy.display()))?;
         }
-        copy_folder(&root.join(source), &copy)?;
+        if root.join(source).exists() {
+            copy_folder(&root.join(source), &copy)?;
+        }
     }
     (language.fetch)(&work).context(NotFetched)?;
     (language.build)(&work).with_context(|| format!("the examples in {}", language.name))?;
@@ -187,7 +207,7 @@ fn remove_components(language: &str) -> Result<()> {
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    const NOT_SOURCES: [&str; 3] = ["node_modules", "__pycache__", "target"];
+    const NOT_SOURCES: [&str; 5] = ["node_modules", "__pycache__", "target", "bindings", ".venv"];
     fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     let entries = fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))?;
     for entry in entries {

@@ -10,27 +10,6 @@ use anyhow::Result;
 use super::{Work, is_there};
 use crate::process;
 
-/// Source and class, component, and how it is built.
-const PLUGINS: [(&str, &str, &[&str]); 2] = [
-    (
-        "shuffle_shard.py:ShuffleShard",
-        "shuffle-shard",
-        &["--role", "balancer"],
-    ),
-    (
-        "signed_urls.py:SignedUrls",
-        "signed-urls",
-        &[
-            "--role",
-            "request-filter",
-            "--import",
-            "clock",
-            "--import",
-            "maps",
-        ],
-    ),
-];
-
 pub fn missing() -> Option<String> {
     let there = is_there("python3", "--version");
     (!there).then(|| "it needs Python 3.10 or later with venv and pip".to_owned())
@@ -64,9 +43,15 @@ pub fn build(work: &Work) -> Result<()> {
     ];
     run(work, &tests, &work.sdk(), &[])?;
     run(work, &tests, &work.examples(), &[])?;
-    for (source, name, how) in PLUGINS {
-        let words = [&["-m", "weir_plugin.build", source], how, &["--output"]].concat();
-        run(work, &words, &work.examples(), &[&work.component(name)])?;
+    for (folder, plugin) in work.plugins()? {
+        let class = plugin.class.as_deref().unwrap_or_default();
+        let source = format!("{}:{class}", folder.join(&plugin.source).display());
+        let options = plugin.options();
+        let mut words = vec!["-m", "weir_plugin.build", &source];
+        words.extend(options.iter().map(String::as_str));
+        words.push("--output");
+        let component = work.component(&plugin.name);
+        run(work, &words, &work.examples(), &[&component])?;
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-#include "balancer_plugin.h"
+#include "plugin.h"
 #include "weir_test.h"
 #include "weir.c"
 
-WEIR_TEST_STRINGS(balancer_plugin)
+WEIR_TEST_STRINGS(plugin)
 
-void balancer_plugin_list_u32_free(balancer_plugin_list_u32_t *list) { free(list->ptr); }
+void plugin_list_u32_free(plugin_list_u32_t *list) { free(list->ptr); }
 
 void exports_weir_plugin_balancer_list_server_free(exports_weir_plugin_balancer_list_server_t *list) {
   free(list->ptr);
@@ -29,8 +29,8 @@ static numbers of(size_t length, const uint32_t *from) {
 
 /* The pick, or -1. */
 static int pick(uint64_t turn, const char *tenant, size_t n, const uint32_t *loads, size_t m, const uint32_t *tried) {
-  balancer_plugin_list_option_string_t values = {calloc(1, sizeof *values.ptr), 1};
-  if (tenant) values.ptr[0] = (balancer_plugin_option_string_t){true, copy(tenant)};
+  plugin_list_option_string_t values = {calloc(1, sizeof *values.ptr), 1};
+  if (tenant) values.ptr[0] = (plugin_option_string_t){true, copy(tenant)};
   numbers load_list = of(n, loads), tried_list = of(m, tried);
   uint32_t picked;
   bool found = exports_weir_plugin_balancer_pick(turn, &values, n ? &load_list : NULL, m ? &tried_list : NULL, &picked);
@@ -46,7 +46,7 @@ static uint32_t hand(const char *tenant) {
 }
 
 static void configure(const char *config) {
-  balancer_plugin_string_t text = copy(config), error;
+  plugin_string_t text = copy(config), error;
   exports_weir_plugin_lifecycle_needs_t needs;
   assert(exports_weir_plugin_lifecycle_configure(&text, &needs, &error));
   assert(weir_equal(WEIR_TEXT(needs.inputs.ptr[0].inputs.ptr[0]), "header(X-Tenant)"));

@@ -1,16 +1,16 @@
-#include "request_filter_plugin.h"
+#include "plugin.h"
 #include "weir_test.h"
 #include "weir.c"
 
-WEIR_TEST_STRINGS(request_filter_plugin)
+WEIR_TEST_STRINGS(plugin)
 
 #include "../tenant.c"
 
 typedef exports_weir_plugin_request_filter_decision_t decision;
 
 static decision ask(const char *host) {
-  request_filter_plugin_list_option_string_t values = {calloc(1, sizeof *values.ptr), 1};
-  if (host) values.ptr[0] = (request_filter_plugin_option_string_t){true, copy(host)};
+  plugin_list_option_string_t values = {calloc(1, sizeof *values.ptr), 1};
+  if (host) values.ptr[0] = (plugin_option_string_t){true, copy(host)};
   decision answer;
   exports_weir_plugin_request_filter_on_request(&values, &answer);
   return answer;
