@@ -7,7 +7,8 @@ use std::{
     path::PathBuf,
 };
 
-use weir_tests::{WeirCommand, component, repository};
+use weir_tests::{Origin, Weir, WeirCommand, component, fill, repository};
+use weir_wat_guests::{Guest, Kind};
 
 /// The contract as it was when its version was last released, or, before the first release, when it was
 /// last agreed upon. Setting `WEIR_RECORD_CONTRACT` replaces it by what there is now, which is to be done
@@ -162,4 +163,89 @@ async fn a_component_can_take_the_place_of_one_that_asks_for_as_much() {
         role.contains("breaks  it imports `clock`, which is to be granted: grant = [\"clock\"]"),
         "{role}"
     );
+}
+
+const KINDS: [&str; 3] = ["filter", "balancer", "persistence"];
+
+/// A component that was built when the contract was 0.1.0, or what it answered then.
+fn built_then(file: &str) -> Vec<u8> {
+    let file = repository()
+        .join("tests/data/built-against-0.1.0")
+        .join(file);
+    fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+#[tokio::test]
+async fn components_of_the_first_contract_answer_as_they_did() {
+    for kind in KINDS {
+        let component = format!("{kind}.wasm");
+        let command = WeirCommand::default()
+            .file(&component, built_then(&component))
+            .file("cases.toml", built_then(&format!("{kind}.toml")));
+        let ran = command
+            .run(&["plugin", "test", &component, "--case", "cases.toml"])
+            .await;
+        let shown = ran.succeeded();
+        assert!(shown.contains("all as expected"), "{kind}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn components_of_the_first_contract_serve() {
+    let (a, b) = tokio::join!(Origin::start("a"), Origin::start("b"));
+    let config = r#"
+        [[frontend]]
+        name = "web"
+        bind = ["127.0.0.1:0"]
+        default_backend = "apps"
+
+        [[frontend.filter]]
+        plugin = "./filter.wasm"
+        config = { domain = "example.com", header = "X-Tenant" }
+
+        [[backend]]
+        name = "apps"
+        balance = { plugin = "./balancer.wasm", config = { tenant = "X-Tenant", hand = 1 } }
+        persistence = { plugin = "./persistence.wasm", config = { cookie = "JSESSIONID" } }
+        server = [{ name = "a", address = "@a@" }, { name = "b", address = "@b@" }]
+    "#;
+    let mut weir = Weir::builder();
+    for kind in KINDS {
+        let file = format!("{kind}.wasm");
+        let component = built_then(&file);
+        weir = weir.file(file, component);
+    }
+    let config = fill(config, &[("a", &a.address()), ("b", &b.address())]);
+    let weir = weir.start(&config).await;
+    let acme = [("Host", "acme.example.com")];
+    let first = weir.get_with("/", &acme).await;
+    for _ in 0..4 {
+        let again = weir.get_with("/", &acme).await;
+        assert_eq!(again.origin(), first.origin(), "a hand of one server");
+    }
+    for (cookie, server) in [("JSESSIONID=1.a", "a"), ("JSESSIONID=1.b", "b")] {
+        let fields = [("Host", "acme.example.com"), ("Cookie", cookie)];
+        let answer = weir.get_with("/", &fields).await;
+        assert_eq!(answer.origin(), server, "{cookie}");
+    }
+    let none = weir.get_with("/", &[("Host", "-.example.com")]).await;
+    assert_eq!(none.status(), 404);
+}
+
+#[tokio::test]
+async fn a_component_of_another_contract_is_told_with_both_versions() {
+    for version in ["0.2.0", "1.0.0", "0.0.9", "0.1.0-draft"] {
+        let guest = Guest::new(Kind::RequestFilter).version(version).build();
+        let command = WeirCommand::default().file("other.wasm", guest);
+        let shown = command
+            .run(&["plugin", "inspect", "other.wasm"])
+            .await
+            .failed();
+        let found = format!("it is written against weir:plugin@{version}");
+        assert!(shown.contains(&found), "{shown}");
+        assert!(
+            shown.contains("this Weir speaks weir:plugin@0.1."),
+            "{shown}"
+        );
+    }
 }
