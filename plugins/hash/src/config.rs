@@ -8,6 +8,12 @@ use serde::Deserialize;
 pub struct Config {
     /// What of the request decides.
     pub on: On,
+    /// Of a path or URI, so many bytes from its beginning.
+    #[schemars(range(min = 1))]
+    pub length: Option<usize>,
+    /// Of a path or URI, so many segments: 1 takes `/a` of `/a/b`.
+    #[schemars(range(min = 1))]
+    pub depth: Option<usize>,
     /// How the hash leads to a server.
     #[serde(default)]
     pub method: Method,

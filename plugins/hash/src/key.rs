@@ -58,6 +58,44 @@ impl KeySource {
     }
 }
 
+/// How much of a path or URI counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extent {
+    pub length: Option<usize>,
+    pub depth: Option<usize>,
+}
+
+impl Extent {
+    /// The beginning of a key that counts; addresses count whole.
+    pub fn of(self, key: Key<'_>) -> Key<'_> {
+        let Key::Text(parts) = key else { return key };
+        if self.length.is_none() && self.depth.is_none() {
+            return key;
+        }
+        let mut left = self.end(&parts);
+        Key::Text(parts.map(|part| {
+            let taken = part.get(..left.min(part.len())).unwrap_or(part);
+            left -= taken.len().min(left);
+            taken
+        }))
+    }
+
+    /// Where it ends: before the slash that begins one segment too many, at the latest.
+    fn end(self, parts: &[&str; 3]) -> usize {
+        let most = self.length.unwrap_or(usize::MAX);
+        let mut slashes = 0;
+        let mut end = 0;
+        for byte in bytes(parts).take(most) {
+            slashes += usize::from(byte == b'/');
+            if self.depth.is_some_and(|depth| slashes > depth) {
+                break;
+            }
+            end += 1;
+        }
+        end
+    }
+}
+
 impl Key<'_> {
     /// HAProxy's hash of a key: an address is the XOR of its 32-bit words, a text goes through sdbm.
     pub fn hash32(self) -> u32 {

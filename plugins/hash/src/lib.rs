@@ -9,14 +9,15 @@ use weir_sdk::{Balancer, ConfigError, Needs, Pick, Plugin, Schedule, Server};
 
 use crate::{
     bound::Bound,
-    config::{Config, Method},
-    key::KeySource,
+    config::{Config, Method, On},
+    key::{Extent, KeySource},
     table::Table,
 };
 
 #[derive(Debug)]
 pub struct Hash {
     source: KeySource,
+    extent: Extent,
     method: Method,
     table: Table,
     bound: Option<Bound>,
@@ -49,7 +50,25 @@ impl Plugin for Hash {
                 Some(Bound::new(factor))
             }
         };
+        for (key, said) in [("length", config.length), ("depth", config.depth)] {
+            let place = format!("/{key}");
+            match said {
+                Some(0) => {
+                    let what = "0 leaves nothing to hash; leave it out for all of it";
+                    return Err(ConfigError::at(&place, what));
+                }
+                Some(_) if !matches!(config.on, On::Path | On::Uri) => {
+                    let what = format!("`{key}` is said of `path` and `uri`; leave it out");
+                    return Err(ConfigError::at(&place, what));
+                }
+                _ => {}
+            }
+        }
         Ok(Self {
+            extent: Extent {
+                length: config.length,
+                depth: config.depth,
+            },
             source: KeySource::new(config.on, needs),
             method: config.method,
             table: Table::new(config.method, &[]),
@@ -72,6 +91,7 @@ impl Balancer for Hash {
         let Some(key) = self.source.key(&pick.values) else {
             return self.turns.pick(pick);
         };
+        let key = self.extent.of(key);
         let room = self.bound.as_ref().map(|bound| bound.at(pick));
         let has_room = |server| room.is_none_or(|room| room.is_left_on(server));
         let mut untried = self

@@ -327,3 +327,34 @@ fn only_what_is_hashed_is_asked_for() {
     assert_eq!(inputs(r#"{"on": "uri"}"#), "raw-path query");
     assert_eq!(inputs(r#"{"on": {"header": "X-Key"}}"#), "header(x-key)");
 }
+
+#[test]
+fn a_beginning_of_the_path_can_decide() {
+    let same = |config: &str, a: &str, b: &str| {
+        let mut plugin = hash(config, &[1; 7]);
+        pick(&mut plugin, &request().path(a)) == pick(&mut plugin, &request().path(b))
+    };
+    let depth = r#"{"on": "path", "depth": 1}"#;
+    for other in ["/img/b", "/img/c/d", "/img", "/img/"] {
+        assert!(same(depth, "/img/a", other), "{other}");
+    }
+    let length = r#"{"on": "uri", "length": 4}"#;
+    for other in ["/imgs", "/img?x", "/img/x/y"] {
+        assert!(same(length, "/img", other), "{other}");
+    }
+    let spread = |config: &str| {
+        let mut plugin = hash(config, &[1; 7]);
+        let picks = (0..40).map(|n| pick(&mut plugin, &request().path(&format!("/d{n}/x"))));
+        picks.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    assert_eq!(spread(length), 7, "`/d12` differs from `/d13`");
+    assert_eq!(spread(r#"{"on": "path", "length": 2}"#), 1);
+    assert_eq!(spread(depth), 7);
+}
+
+#[test]
+fn an_extent_without_a_path_is_refused() {
+    let refusal = |config| Loaded::<Hash>::new(config).unwrap_err().to_string();
+    assert!(refusal(r#"{"on": "source", "depth": 1}"#).starts_with("/depth: "));
+    assert!(refusal(r#"{"on": "path", "length": 0}"#).starts_with("/length: 0 leaves nothing"));
+}

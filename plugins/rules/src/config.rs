@@ -8,7 +8,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
-use weir_sdk::Input;
+use weir_sdk::{Input, Refusal};
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -16,6 +16,10 @@ pub struct Config {
     /// Conditions by the name under which `when` refers to them.
     #[serde(rename = "match")]
     pub matchers: BTreeMap<String, Matcher>,
+    /// What to do with connections, before anything is made of their bytes. The rules apply in order until one
+    /// ends the search.
+    #[serde(rename = "connection_rule")]
+    pub connection_rules: Vec<ConnectionRule>,
     /// What to do with requests. The rules apply in order until one ends the search.
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
@@ -296,6 +300,44 @@ pub struct Redirect {
     pub to: String,
     /// 301, 302 (if left out), 303, 307 or 308.
     pub status: Option<u16>,
+}
+
+/// What to do with a connection. `use`, `use_one_of`, `stop` and `refuse` end the search.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectionRule {
+    /// When the rule applies; always, if left out.
+    pub when: Option<Condition>,
+    /// The backend to use; in front of HTTP for all requests of the connection that no rule sends elsewhere.
+    #[serde(rename = "use")]
+    pub use_backend: Option<String>,
+    /// The backend to use is worked out; if it is none of a list, the search goes on.
+    pub use_one_of: Option<UseOneOf>,
+    /// Ends the search without deciding anything.
+    pub stop: bool,
+    /// Ends the connection.
+    pub refuse: Option<Refuse>,
+    /// Variables for whoever is asked about the connection later. Values are templates.
+    pub set_var: BTreeMap<String, String>,
+}
+
+/// How a connection is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Refuse {
+    /// In the ordinary way.
+    Close,
+    /// With a reset, which costs the proxy least.
+    Reset,
+}
+
+impl From<Refuse> for Refusal {
+    fn from(refuse: Refuse) -> Self {
+        match refuse {
+            Refuse::Close => Self::Close,
+            Refuse::Reset => Self::Reset,
+        }
+    }
 }
 
 /// What to do with a response.

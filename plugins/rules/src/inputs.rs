@@ -10,6 +10,7 @@ use crate::suggest::nearest;
 /// Which of the plugin's hooks a rule runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
+    Connection,
     Request,
     Response,
 }
@@ -51,6 +52,10 @@ pub enum BadInput {
     OfResponse {
         name: String,
     },
+    /// Nothing but the connection is there when the hook runs.
+    OfRequest {
+        name: String,
+    },
 }
 
 impl fmt::Display for BadInput {
@@ -67,6 +72,12 @@ impl fmt::Display for BadInput {
                 write!(
                     f,
                     "`{name}` is a fact that only a response has; use it in `response_rule`"
+                )
+            }
+            Self::OfRequest { name } => {
+                write!(
+                    f,
+                    "`{name}` is a fact that only a request has; use it in `rule`"
                 )
             }
         }
@@ -106,11 +117,13 @@ const PLAIN: [(&str, Fact); 22] = [
 ];
 
 /// The facts that are said with a name: `header(x-tier)`.
-const NAMED: [&str; 6] = [
+const NAMED: [&str; 8] = [
     "query_param",
     "header",
     "cookie",
     "var",
+    "first_bytes",
+    "proxy",
     "response_header",
     "response_cookie",
 ];
@@ -137,10 +150,16 @@ impl Inputs {
     }
 
     pub fn add(&mut self, fact: Fact) -> Result<Slot, BadInput> {
-        if let (Fact::Response(input), Hook::Request) = (&fact, self.hook) {
-            return Err(BadInput::OfResponse {
-                name: input.to_string(),
-            });
+        match (&fact, self.hook) {
+            (Fact::Response(input), Hook::Request | Hook::Connection) => {
+                let name = input.to_string();
+                return Err(BadInput::OfResponse { name });
+            }
+            (Fact::Request(input), Hook::Connection) if !is_of_connection(input) => {
+                let name = input.to_string();
+                return Err(BadInput::OfRequest { name });
+            }
+            _ => {}
         }
         let known = self.facts.iter().position(|known| *known == fact);
         Ok(Slot(known.unwrap_or_else(|| {
@@ -156,6 +175,24 @@ impl Inputs {
             None => Err(unknown(name)),
         }
     }
+}
+
+/// Whether the fact is known as soon as there is a connection.
+fn is_of_connection(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::ClientAddress
+            | Input::ClientPort
+            | Input::ListenerAddress
+            | Input::ListenerPort
+            | Input::Var(_)
+            | Input::FrontendName
+            | Input::RequestId
+            | Input::TlsSni
+            | Input::TlsAlpn
+            | Input::FirstBytes(_)
+            | Input::Proxy(_)
+    )
 }
 
 fn by_name(name: &str) -> Option<Fact> {
@@ -174,6 +211,8 @@ fn by_name(name: &str) -> Option<Fact> {
         "header" => Fact::Request(Input::Header(header)),
         "cookie" => Fact::Request(Input::Cookie(argument.to_owned())),
         "var" => Fact::Request(Input::Var(argument.to_owned())),
+        "first_bytes" => Fact::Request(Input::FirstBytes(argument.parse().ok()?)),
+        "proxy" => Fact::Request(Input::Proxy(argument.to_owned())),
         "response_header" => Fact::Response(ResponseInput::Header(header)),
         "response_cookie" => Fact::Response(ResponseInput::Cookie(argument.to_owned())),
         _ => return None,

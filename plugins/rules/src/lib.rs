@@ -1,4 +1,4 @@
-//! The filter `rules`: named matchers and ordered rules that use a backend, deny, reply, redirect or
+//! The filter `rules`: named matchers and ordered rules that use a backend, refuse, deny, reply, redirect or
 //! edit. How a config is written is in README.md.
 //!
 //! A config goes through these hands: `config` (its shape), `matchers`, `patterns`, `checks` and `expression` (conditions),
@@ -21,8 +21,8 @@ mod suggest;
 mod template;
 
 use weir_sdk::{
-    ConfigError, Decision, Needs, OnRequest, OnResponse, Plugin, RequestFilter, ResponseEdits,
-    ResponseFilter, Values,
+    ConfigError, ConnectionDecision, ConnectionFilter, Decision, Needs, OnConnection, OnRequest,
+    OnResponse, Plugin, RequestFilter, ResponseEdits, ResponseFilter, Values,
 };
 
 pub use config::Config;
@@ -34,6 +34,12 @@ impl Plugin for Rules {
     fn configure(config: Config, needs: &mut Needs) -> Result<Self, ConfigError> {
         needs.repeatable();
         Self::new(&config, needs).map_err(ConfigError::new)
+    }
+}
+
+impl ConnectionFilter for Rules {
+    fn on_connection(&mut self, values: &Values<'_, OnConnection>) -> ConnectionDecision {
+        Self::on_connection(self, values)
     }
 }
 
@@ -49,4 +55,4 @@ impl ResponseFilter for Rules {
     }
 }
 
-weir_sdk::export!(Rules: RequestFilter + ResponseFilter);
+weir_sdk::export!(Rules: ConnectionFilter + RequestFilter + ResponseFilter);

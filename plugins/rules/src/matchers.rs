@@ -12,7 +12,7 @@ use crate::{
     index::{BadPattern, Technique},
     inputs::{BadInput, Fact, Hook, Inputs, Slot},
     patterns::Patterns,
-    problem::{Place, Problems},
+    problem::{Place, Problem, Problems},
     ruleset::{Condition, Ruleset, Source, TestSpec, Tests},
     sample::{BadSample, Sample, end_of_braces},
     suggest::nearest,
@@ -406,11 +406,8 @@ impl<'c> Matchers<'c> {
             return None;
         };
         let parsed = Sample::parse(inside, &mut self.inputs).map_err(|bad| match bad {
-            // The matcher is right; it is the rule that cannot use it.
-            BadSample::Input(BadInput::OfResponse { name }) => self.asker.problem(format!(
-                "looks at `{name}`, which only a response has; move the rule to `response_rule`"
-            )),
-            bad => at.problem(bad),
+            BadSample::Input(bad) => self.bad_input(bad, &at),
+            bad @ BadSample::Converter(_) => at.problem(bad),
         });
         let sample = self.problems.note(parsed)?;
         for map in sample.maps() {
@@ -587,14 +584,22 @@ impl<'c> Matchers<'c> {
     }
 
     fn slot(&mut self, fact: Fact, place: &Place) -> Option<Slot> {
-        let slot = self.inputs.add(fact).map_err(|bad| match bad {
+        let slot = self.inputs.add(fact);
+        let slot = slot.map_err(|bad| self.bad_input(bad, place));
+        self.problems.note(slot)
+    }
+
+    fn bad_input(&self, bad: BadInput, place: &Place) -> Problem {
+        match bad {
             // The matcher is right; it is the rule that cannot use it.
             BadInput::OfResponse { name } => self.asker.problem(format!(
                 "looks at `{name}`, which only a response has; move the rule to `response_rule`"
             )),
+            BadInput::OfRequest { name } => self.asker.problem(format!(
+                "looks at `{name}`, which only a request has; move the rule to `rule`"
+            )),
             unknown @ BadInput::Unknown { .. } => place.problem(unknown),
-        });
-        self.problems.note(slot)
+        }
     }
 }
 

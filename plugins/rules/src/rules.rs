@@ -1,12 +1,12 @@
 //! The rules of one filter: from a config to what answers each request.
 
 use weir_sdk::{
-    Decision, Handle, Input, Needs, OnRequest, OnResponse, ResponseEdits, ResponseInput, Values,
-    log, maps::Map,
+    ConnectionDecision, Decision, Handle, Input, Needs, OnConnection, OnRequest, OnResponse,
+    ResponseEdits, ResponseInput, Values, log, maps::Map,
 };
 
 use crate::{
-    actions::{Action, ActionReader, ResponseAction},
+    actions::{Action, ActionReader, ConnectionAction, ResponseAction},
     config::Config,
     expression,
     inputs::{Fact, Facts, Hook, Inputs, Slot},
@@ -15,9 +15,12 @@ use crate::{
     ruleset::Ruleset,
 };
 
-/// Compiled rules for requests and responses.
+/// Compiled rules for connections, requests and responses.
 #[derive(Debug)]
 pub struct Rules {
+    connections: Ruleset,
+    connection_actions: Vec<ConnectionAction>,
+    connection_handles: Vec<Handle<OnConnection>>,
     requests: Ruleset,
     actions: Vec<Action>,
     request_handles: Vec<Handle<OnRequest>>,
@@ -30,6 +33,23 @@ impl Rules {
     /// Compiles a config and asks for the inputs and backends that it needs. Fails with all problems
     /// that there are.
     pub fn new(config: &Config, needs: &mut Needs) -> Result<Self, Problems> {
+        let mut connections = Matchers::new(&config.matchers, Hook::Connection);
+        let mut connection_conditions = Vec::new();
+        let mut connection_actions = Vec::new();
+        for (position, rule) in config.connection_rules.iter().enumerate() {
+            let place = Place::root().key("connection_rule").index(position);
+            connection_conditions.extend(connections.rule(rule.when.as_ref(), &place.key("when")));
+            let (inputs, problems) = connections.templates();
+            connection_actions.extend(
+                ActionReader {
+                    inputs,
+                    problems,
+                    place: &place,
+                }
+                .connection_action(rule, needs),
+            );
+        }
+
         let mut requests = Matchers::new(&config.matchers, Hook::Request);
         let mut conditions = Vec::new();
         let mut actions = Vec::new();
@@ -72,14 +92,31 @@ impl Rules {
         }
 
         let mut problems = check_names(config);
-        check_unused(config, &requests, &responses, &mut problems);
+        check_unused(
+            config,
+            &[&connections, &requests, &responses],
+            &mut problems,
+        );
+        let connections = connections.compile(connection_conditions, &mut problems);
         let requests = requests.compile(conditions, &mut problems);
         let responses = responses.compile(response_conditions, &mut problems);
-        match (requests, responses) {
-            (Some((requests, inputs)), Some((responses, response_inputs)))
-                if problems.is_empty() =>
-            {
+        match (connections, requests, responses) {
+            (
+                Some((connections, connection_inputs)),
+                Some((requests, inputs)),
+                Some((responses, response_inputs)),
+            ) if problems.is_empty() => {
+                // The proxy asks about what is named; rules without conditions need no facts.
+                if !config.connection_rules.is_empty() {
+                    needs.connections();
+                    if !config.rules.is_empty() {
+                        needs.requests();
+                    }
+                }
                 Ok(Self {
+                    connections,
+                    connection_actions,
+                    connection_handles: connection_handles(&connection_inputs, needs),
                     requests,
                     actions,
                     request_handles: request_handles(&inputs, needs),
@@ -90,6 +127,19 @@ impl Rules {
             }
             _ => Err(problems),
         }
+    }
+
+    /// What the rules say about a connection.
+    pub fn on_connection(&mut self, values: &Values<'_, OnConnection>) -> ConnectionDecision {
+        let facts = Known {
+            values,
+            handles: &self.connection_handles,
+        };
+        let mut decision = ConnectionDecision::pass();
+        self.connections.each_match(&facts, |rule| {
+            self.connection_actions[rule].apply(&facts, &mut decision)
+        });
+        decision
     }
 
     /// What the rules say about a request.
@@ -136,18 +186,21 @@ impl<H: weir_sdk::Hook> Facts for Known<'_, '_, H> {
     }
 }
 
+fn connection_handles(inputs: &Inputs, needs: &mut Needs) -> Vec<Handle<OnConnection>> {
+    let facts = inputs.facts().iter();
+    facts.map(|fact| needs.input(request_input(fact))).collect()
+}
+
 fn request_handles(inputs: &Inputs, needs: &mut Needs) -> Vec<Handle<OnRequest>> {
-    let request_input = |fact: &Fact| -> Input {
-        match fact {
-            Fact::Request(input) => input.clone(),
-            Fact::Response(_) => unreachable!("the inputs of requests take no facts of responses"),
-        }
-    };
-    inputs
-        .facts()
-        .iter()
-        .map(|fact| needs.input(request_input(fact)))
-        .collect()
+    let facts = inputs.facts().iter();
+    facts.map(|fact| needs.input(request_input(fact))).collect()
+}
+
+fn request_input(fact: &Fact) -> Input {
+    match fact {
+        Fact::Request(input) => input.clone(),
+        Fact::Response(_) => unreachable!("only the inputs of responses take facts of responses"),
+    }
 }
 
 fn response_handles(inputs: &Inputs, needs: &mut Needs) -> Vec<Handle<OnResponse>> {
@@ -176,13 +229,8 @@ fn check_names(config: &Config) -> Problems {
 }
 
 /// A matcher that no rule uses is still checked, and said to be useless.
-fn check_unused(
-    config: &Config,
-    requests: &Matchers<'_>,
-    responses: &Matchers<'_>,
-    problems: &mut Problems,
-) {
-    let used = |name: &str| requests.has_used(name) || responses.has_used(name);
+fn check_unused(config: &Config, all: &[&Matchers<'_>], problems: &mut Problems) {
+    let used = |name: &str| all.iter().any(|matchers| matchers.has_used(name));
     let mut unused = Matchers::new(&config.matchers, Hook::Response);
     for name in config.matchers.keys().filter(|name| !used(name)) {
         unused.check(name);

@@ -1,5 +1,6 @@
 //! What a rule does once its condition holds.
 
+mod connection;
 mod read;
 
 use std::{collections::HashMap, ops::ControlFlow};
@@ -7,6 +8,7 @@ use std::{collections::HashMap, ops::ControlFlow};
 use regex::bytes::Regex;
 use weir_sdk::{BackendRef, Decision, Reply, RequestEdits, ResponseEdits, Verdict};
 
+pub use connection::ConnectionAction;
 pub use read::ActionReader;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use weir_sdk::{Input, Needs, ResponseInput, maps::Map};
+use weir_sdk::{BackendRef, Input, Needs, ResponseInput, maps::Map};
 
 use super::{Action, Body, Ending, FieldEdit, Replace, ResponseAction};
 use crate::{
@@ -278,8 +278,17 @@ impl ActionReader<'_> {
         fields
     }
 
-    /// A backend by a name that is worked out.
     fn use_one_of(&mut self, one_of: &config::UseOneOf, needs: &mut Needs) -> Option<Ending> {
+        let (name, backends) = self.one_of(one_of, needs)?;
+        Some(Ending::UseOneOf { name, backends })
+    }
+
+    /// A backend by a name that is worked out.
+    pub(super) fn one_of(
+        &mut self,
+        one_of: &config::UseOneOf,
+        needs: &mut Needs,
+    ) -> Option<(Template, HashMap<String, BackendRef>)> {
         let place = self.place.key("use_one_of");
         if one_of.backends.is_empty() {
             self.problems.add(
@@ -295,7 +304,7 @@ impl ActionReader<'_> {
             .iter()
             .map(|name| (name.clone(), needs.backend(name)))
             .collect();
-        Some(Ending::UseOneOf { name, backends })
+        Some((name, backends))
     }
 
     /// The edits under `replace_header`.
@@ -312,7 +321,7 @@ impl ActionReader<'_> {
             }
             let header = name.to_ascii_lowercase();
             let fact = match self.inputs.hook() {
-                Hook::Request => Fact::Request(Input::Header(header)),
+                Hook::Connection | Hook::Request => Fact::Request(Input::Header(header)),
                 Hook::Response => Fact::Response(ResponseInput::Header(header)),
             };
             let replace = self.replace(fact, replacement, template::Place::Field, &place);
@@ -428,7 +437,12 @@ impl ActionReader<'_> {
         }
     }
 
-    fn template(&mut self, text: &str, kind: template::Place, place: &Place) -> Option<Template> {
+    pub(super) fn template(
+        &mut self,
+        text: &str,
+        kind: template::Place,
+        place: &Place,
+    ) -> Option<Template> {
         let template =
             Template::parse(text, kind, self.inputs).map_err(|error| place.problem(error));
         let template = self.problems.note(template)?;

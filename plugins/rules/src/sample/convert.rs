@@ -9,6 +9,7 @@ use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use super::{
     address::{Mask, split_host},
     arguments,
+    keyed::{Fit, Keyed},
 };
 use crate::{inputs::Facts, suggest::nearest};
 
@@ -57,6 +58,8 @@ pub enum Converter {
         map: String,
         default: Option<String>,
     },
+    /// A map with patterns for keys.
+    Keyed(Keyed),
     Mask(Mask),
     HostOnly,
     PortOnly,
@@ -84,7 +87,7 @@ pub enum Operation {
     Bool,
 }
 
-const NAMES: [&str; 35] = [
+const NAMES: [&str; 41] = [
     "lower",
     "upper",
     "trim",
@@ -103,6 +106,12 @@ const NAMES: [&str; 35] = [
     "sha2",
     "regsub",
     "map",
+    "map_dir",
+    "map_dom",
+    "map_end",
+    "map_reg",
+    "map_regm",
+    "map_sub",
     "ipmask",
     "host_only",
     "port_only",
@@ -278,20 +287,27 @@ impl Converter {
             "crc32" => Ok(Self::Crc32),
             "djb2" => Ok(Self::Djb2),
             "sdbm" => Ok(Self::Sdbm),
-            other => Err(match nearest(other, NAMES) {
-                Some(meant) => format!("no converter named `{other}`; did you mean `{meant}`?"),
-                None => format!("no converter named `{other}`"),
-            }),
+            other => match Fit::of(other) {
+                Some(fit) => {
+                    let map = given.text(0, "the name of a map")?;
+                    Keyed::new(map, fit, given.list.get(1).cloned()).map(Self::Keyed)
+                }
+                None => Err(match nearest(other, NAMES) {
+                    Some(meant) => format!("no converter named `{other}`; did you mean `{meant}`?"),
+                    None => format!("no converter named `{other}`"),
+                }),
+            },
         }
     }
 
     pub fn is_map(&self) -> bool {
-        matches!(self, Self::Map { .. })
+        matches!(self, Self::Map { .. } | Self::Keyed(_))
     }
 
     pub fn map(&self) -> Option<&str> {
         match self {
             Self::Map { map, .. } => Some(map),
+            Self::Keyed(keyed) => Some(keyed.map()),
             _ => None,
         }
     }
@@ -355,6 +371,7 @@ impl Converter {
                     .and_then(|key| facts.lookup(map, key));
                 owned(found.or_else(|| default.clone())?)
             }
+            Self::Keyed(keyed) => keyed.value(&given).map(Cow::Owned),
             Self::Mask(mask) => owned(mask.apply(std::str::from_utf8(&given).ok()?)?),
             Self::HostOnly => owned(split_host(std::str::from_utf8(&given).ok()?).0.to_owned()),
             Self::PortOnly => owned(split_host(std::str::from_utf8(&given).ok()?).1?.to_owned()),

@@ -4,6 +4,7 @@
 mod address;
 mod arguments;
 mod convert;
+mod keyed;
 
 use std::borrow::Cow;
 
