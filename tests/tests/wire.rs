@@ -734,6 +734,38 @@ async fn error_pages_are_the_backends_else_the_frontends_else_the_built_in_ones(
     assert!(built_in.text().contains("403 Forbidden"), "{built_in:?}");
 }
 
+#[tokio::test]
+async fn an_error_can_send_clients_elsewhere() {
+    let weir = Weir::start(&fill(
+        r#"
+        [[frontend]]
+        name = "web"
+        bind = ["127.0.0.1:0"]
+        default_backend = "none"
+        error_pages = { 503 = { redirect = "https://status.example/" } }
+        [[frontend.filter]]
+        plugin = "rules"
+        config = { rule = [{ when = { path = { prefix = "/moved" } }, use = "moved" }] }
+        [[backend]]
+        name = "none"
+        [[backend]]
+        name = "moved"
+        error_pages = { 503 = { redirect = "/later", status = 308 } }
+        "#,
+        &[],
+    ))
+    .await;
+    let page = weir.get("/").await;
+    assert_eq!(page.status(), 302);
+    assert_eq!(page.header("location"), Some("https://status.example/"));
+    assert_eq!(page.header("cache-control"), Some("no-cache"));
+    assert_eq!(page.body().len(), 0);
+    let moved = weir.get("/moved").await;
+    assert_eq!(moved.status(), 308);
+    assert_eq!(moved.header("location"), Some("/later"));
+    assert_eq!(moved.header("cache-control"), None, "it may be kept");
+}
+
 async fn refused(weir: &Weir, request: impl AsRef<[u8]>) -> Response {
     let mut client = weir.client().await;
     // The proxy may answer and close before it has everything.

@@ -219,13 +219,15 @@ async fn ask_http(
         true => format!("http://{host}{}", check.path),
         false => check.path.clone(),
     };
-    let mut request = Request::builder()
-        .method(check.method.as_str())
-        .uri(target)
-        .header(
-            header::USER_AGENT,
-            concat!("weir/", env!("CARGO_PKG_VERSION"), " check"),
-        );
+    let mut request = Request::builder().method(check.method.as_str()).uri(target);
+    for (name, value) in &check.headers {
+        request = request.header(name.as_str(), value.as_str());
+    }
+    let names_itself = check.headers.iter().any(|(name, _)| name == "user-agent");
+    if !names_itself {
+        let agent = concat!("weir/", env!("CARGO_PKG_VERSION"), " check");
+        request = request.header(header::USER_AGENT, agent);
+    }
     if check.http2 {
         request = request.version(Version::HTTP_2);
     } else {
@@ -235,7 +237,7 @@ async fn ask_http(
     }
     let request = request
         .body(Full::<Bytes>::default())
-        .expect("the config reader has checked method, path and host");
+        .expect("the config reader has checked method, path, host and fields");
     let wants_body = check.body.is_some();
     let (status, _, body) = exchange(stream, request, check.http2, wants_body).await?;
     let code = status.as_u16();

@@ -38,13 +38,20 @@ pub struct Options {
 
 /// Writes a weir.toml that means what a haproxy.cfg means, and says what is different.
 pub fn import(options: &Options) -> ExitCode {
-    let import = match read(&options.file) {
+    let mut import = match read(&options.file) {
         Ok(import) => import,
         Err(message) => {
             eprintln!("error: {message}");
             return ExitCode::from(REFUSED);
         }
     };
+    if goes_elsewhere(options.output.as_deref()) {
+        for remark in std::mem::take(&mut import.relative) {
+            import
+                .remarks
+                .add(remark.line, &remark.directive, remark.fate);
+        }
+    }
     tell(&import);
     if options.all {
         eprint!("{}", Remarks::table(import.remarks.iter()));
@@ -117,6 +124,23 @@ fn load(file: &Path) -> Result<Config, ConfigErrors> {
         file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
         ..config
     })
+}
+
+/// Whether the weir.toml goes into another folder than the one that paths of a haproxy.cfg start at.
+fn goes_elsewhere(output: Option<&Path>) -> bool {
+    let Some(folder) = output.and_then(Path::parent) else {
+        return false;
+    };
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    let here = std::env::current_dir().and_then(fs::canonicalize);
+    match (here, fs::canonicalize(folder)) {
+        (Ok(here), Ok(there)) => here != there,
+        // It is not there; that is said when it is written to.
+        _ => false,
+    }
 }
 
 fn read(file: &Path) -> Result<Import, String> {

@@ -5,6 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use super::{
     Check, CheckKind,
     check_steps::read_steps,
+    error_page::{is_framing, is_token},
     read::Fields,
     value::{Node, shorten},
 };
@@ -139,6 +140,7 @@ fn read_kind(fields: &mut Fields<'_>, base: &CheckKind) -> CheckKind {
         host: fields.get("host"),
         expect: fields.get("expect"),
         body: fields.get("expect_body"),
+        headers: fields.get("headers"),
         http2: fields.get("http2"),
     };
 
@@ -176,6 +178,7 @@ fn read_kind(fields: &mut Fields<'_>, base: &CheckKind) -> CheckKind {
         host: None,
         expect: vec![(200, 399)],
         body: None,
+        headers: Vec::new(),
         http2: false,
     };
     let base = match base {
@@ -199,6 +202,9 @@ fn read_kind(fields: &mut Fields<'_>, base: &CheckKind) -> CheckKind {
         body: of_http
             .body
             .map_or(base.body, |node| node.plain_text("OK").map(str::to_owned)),
+        headers: of_http
+            .headers
+            .map_or(base.headers, |node| read_headers(&node)),
         http2: of_http
             .http2
             .and_then(|node| node.boolean())
@@ -211,12 +217,19 @@ struct HttpKeys<'a> {
     host: Option<Node<'a>>,
     expect: Option<Node<'a>>,
     body: Option<Node<'a>>,
+    headers: Option<Node<'a>>,
     http2: Option<Node<'a>>,
 }
 
 impl HttpKeys<'_> {
     fn refuse(&self) {
-        refuse_http_keys(&[&self.host, &self.expect, &self.body, &self.http2]);
+        refuse_http_keys(&[
+            &self.host,
+            &self.expect,
+            &self.body,
+            &self.headers,
+            &self.http2,
+        ]);
     }
 }
 
@@ -230,6 +243,8 @@ pub struct HttpCheck {
     pub expect: Vec<(u16, u16)>,
     /// A text that the body must contain.
     pub body: Option<String>,
+    /// Further fields of the request, by names in lower case.
+    pub headers: Vec<(String, String)>,
     /// Asked in HTTP/2, without an upgrade.
     pub http2: bool,
 }
@@ -270,6 +285,51 @@ fn read_host(node: &Node<'_>) -> Option<String> {
         node.wrong(
             format!("is no host name: `{}`", shorten(text)),
             "write it as it goes into the Host field, such as \"app.local\"",
+        );
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// `{ Authorization = "Basic …" }`
+fn read_headers(node: &Node<'_>) -> Vec<(String, String)> {
+    let Some(mut fields) = node.fields("headers") else {
+        return Vec::new();
+    };
+    let mut headers = Vec::new();
+    for (key, name, node) in fields.entries() {
+        let lower = name.to_ascii_lowercase();
+        let hint = match lower.as_str() {
+            "host" => "write `host = \"app.local\"` beside `http`",
+            own if is_framing(own) || own == "expect" => "the proxy says that itself",
+            name if is_token(name) => {
+                headers.extend(read_header_value(&node).map(|value| (lower, value)));
+                continue;
+            }
+            _ => "names of fields have letters, digits and `-`",
+        };
+        fields.reader.error_with_hint(
+            key,
+            format!(
+                "{}`{}` cannot be a field of a check",
+                fields.context(),
+                shorten(&name)
+            ),
+            hint,
+        );
+    }
+    headers
+}
+
+fn read_header_value(node: &Node<'_>) -> Option<String> {
+    let text = node.text("Basic dXNlcjpwYXNz")?;
+    if text
+        .chars()
+        .any(|c| !(c == '\t' || c == ' ' || c.is_ascii_graphic()))
+    {
+        node.wrong(
+            "cannot be sent in a field",
+            "leave out all but visible ASCII characters",
         );
         return None;
     }

@@ -1,4 +1,4 @@
-//! `error_pages`: answers kept in files, read when the config is loaded.
+//! `error_pages`: answers kept in files, read when the config is loaded, or redirects to where pages are.
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::Arc};
 
@@ -57,6 +57,9 @@ pub(super) fn read_error_pages(parent: &mut Fields<'_>, section: &'static str) -
 }
 
 fn read_page(node: &Node<'_>, status: u16) -> Option<ErrorPage> {
+    if node.value().is_table() {
+        return read_redirect(node);
+    }
     let path = node.plain_text("errors/503.html")?;
     let path = address::resolve(path, node.reader.base);
     let page = read_file(&path).and_then(|bytes| parse_page(&bytes, status));
@@ -67,6 +70,50 @@ fn read_page(node: &Node<'_>, status: u16) -> Option<ErrorPage> {
         );
     })
     .ok()
+}
+
+/// Reads `{ redirect = "/sorry", status = 302 }`.
+fn read_redirect(node: &Node<'_>) -> Option<ErrorPage> {
+    const EXAMPLE: &str = "https://status.example/";
+    let mut fields = node.fields("error_pages")?;
+    let to = fields.require("redirect", "\"https://status.example/\"");
+    let to = to.and_then(|node| {
+        let text = node.plain_text(EXAMPLE)?;
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let hint = "write it as it goes into the Location field, percent-encoded";
+            node.wrong(format!("is no address: `{}`", shorten(text)), hint);
+            return None;
+        }
+        Some(text.to_owned())
+    });
+    let status = fields.get("status").map(|node| {
+        let said = node.integer(100..=599)?;
+        let known = [301, 302, 303, 307, 308];
+        let known = known.into_iter().find(|known| u64::from(*known) == said);
+        if known.is_none() {
+            node.wrong(
+                format!("is no redirect: `{said}`"),
+                "they are 301, 302, 303, 307 and 308",
+            );
+        }
+        known
+    });
+    fields.finish(&[]);
+    let status = match status {
+        None => 302,
+        Some(status) => status?,
+    };
+    let mut headers = vec![("location".to_owned(), to?)];
+    // One that holds for now must not be kept, or it holds for longer.
+    if matches!(status, 302 | 303 | 307) {
+        headers.push(("cache-control".to_owned(), "no-cache".to_owned()));
+    }
+    Some(ErrorPage {
+        status,
+        reason: reason(status).to_owned(),
+        headers,
+        body: Vec::new(),
+    })
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, PageError> {
@@ -176,6 +223,11 @@ pub(super) fn is_framing(name: &str) -> bool {
 /// The words that go with a status where the file has none.
 fn reason(status: u16) -> &'static str {
     match status {
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
