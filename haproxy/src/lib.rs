@@ -31,6 +31,9 @@ pub struct Import {
     pub notices: Vec<String>,
     /// Files whose content became part of the result, such as lists of patterns.
     pub read: Vec<std::path::PathBuf>,
+    /// What becomes of relative paths if the weir.toml lies in another folder than the one that HAProxy is started
+    /// in.
+    pub relative: Vec<Remark>,
 }
 
 /// Translates `text`, which stands in the file called `name`.
@@ -41,7 +44,7 @@ pub fn import(name: &str, text: &[u8], around: &dyn Surroundings) -> Result<Impo
     let mut problems = Problems::new(name, text);
     let lines = text::read(text, around, &mut problems);
     let file = file::read(&lines.lines, &mut problems);
-    let translated = translate::translate(&file, around, &mut problems);
+    let translated = translate::translate(name, &file, around, &mut problems);
     problems.conclude()?;
     let mut remarks = translated.remarks;
     remarks.expanded(&lines.expanded);
@@ -50,5 +53,6 @@ pub fn import(name: &str, text: &[u8], around: &dyn Surroundings) -> Result<Impo
         remarks,
         notices: lines.notices,
         read: translated.read,
+        relative: translated.relative,
     })
 }

@@ -77,6 +77,29 @@ fn what_is_different_is_in_a_table_and_ends_with_2_or_not_at_all_if_strict() {
 }
 
 #[test]
+fn relative_paths_are_told_of_where_they_would_mean_another_file() {
+    let config = CLEAN.replace(
+        " default_backend app",
+        " errorfile 503 pages/503.http\n default_backend app",
+    );
+    let folder = folder_with(&config);
+    fs::create_dir(folder.path().join("pages")).expect("a folder can be made");
+    fs::create_dir(folder.path().join("out")).expect("a folder can be made");
+    let page = "HTTP/1.1 503 Later\r\n\r\nlater";
+    fs::write(folder.path().join("pages/503.http"), page).expect("a file can be written");
+    let here = weir(&["import", "h.cfg", "-o", "weir.toml"], folder.path());
+    assert_eq!(here.status.code(), Some(0), "{here:?}");
+    let there = weir(&["import", "h.cfg", "-o", "out/weir.toml"], folder.path());
+    assert_eq!(there.status.code(), Some(2), "{there:?}");
+    let told = String::from_utf8_lossy(&there.stderr).into_owned();
+    assert!(
+        told.contains("8 | errorfile 503 pages/503.http")
+            && told.contains("`pages/503.http` starts at weir.toml's folder"),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_haproxy_would_refuse_is_refused_with_all_mistakes_at_once() {
     let wrong = CLEAN
         .replace("default_backend app", "default_backend ap")

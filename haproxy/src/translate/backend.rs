@@ -16,27 +16,17 @@ use super::{
     cookie,
     draft::{Draft, Mode, keyword},
     filters::Steps,
-    rule::{Rule, RuleReader},
+    forwarded::ForwardedFor,
+    pages,
+    proxy::stats,
+    rule::{Refused, RuleReader},
     server::{self, Server, only_number},
-    timeouts,
-    words::{Words, number, wrong},
+    tcp, timeouts,
+    words::wrong,
 };
 
 impl<'t> Translator<'t> {
     pub(super) fn backend(&mut self, draft: &Draft<'t>) {
-        if draft.mode == Mode::Tcp {
-            if draft.section.kind != Kind::Listen {
-                for line in draft.own() {
-                    self.remark(
-                        line,
-                        Fate::dropped(
-                            "the proxy passes TCP through, and only HTTP is carried over",
-                        ),
-                    );
-                }
-            }
-            return;
-        }
         let is_listen = draft.section.kind == Kind::Listen;
         let mut backend = Backend {
             comments: if is_listen {
@@ -48,6 +38,9 @@ impl<'t> Translator<'t> {
             timeouts: timeouts::backend(draft),
             ..Backend::default()
         };
+        if draft.mode == Mode::Tcp {
+            backend.keys.set("mode", "tcp");
+        }
         if let Some((value, fates)) = self.problems.note(balance::balance(draft)) {
             if let Some(value) = value {
                 backend.keys.set("balance", value);
@@ -86,8 +79,11 @@ impl<'t> Translator<'t> {
         backend: &mut Backend,
     ) -> Result<Option<Fate>, Problem> {
         let is_listen = draft.section.kind == Kind::Listen;
+        if let Some(fate) = tcp::without_effect(draft, line) {
+            return Ok(Some(fate));
+        }
         Ok(Some(match keyword(line) {
-            ["timeout", ..] => timeouts::fate(line)?,
+            ["timeout", ..] => timeouts::fate(draft, line)?,
             ["cookie", ..] => {
                 let (value, fate) = cookie::cookie(line)?;
                 if let Some(value) = value {
@@ -154,16 +150,36 @@ impl<'t> Translator<'t> {
                 }
             },
             ["fullconn", ..] => Fate::dropped("servers' limits do not move with the load"),
-            ["errorfile", ..] if !is_listen => errorfile(line, &mut backend.keys)?,
-            [
-                "errorloc" | "errorloc302" | "errorloc303" | "errorfiles" | "http-error",
-                ..,
-            ] if !is_listen => Fate::dropped("a page comes from a file that `error_pages` names"),
+            ["errorfile", ..] if !is_listen => {
+                pages::errorfile(line, &mut self.site, &mut backend.keys)?
+            }
+            ["errorloc" | "errorloc302" | "errorloc303", ..] if !is_listen => {
+                pages::errorloc(line, &mut backend.keys)?
+            }
+            ["errorfiles" | "http-error", ..] if !is_listen => {
+                Fate::dropped("a page comes from a file that `error_pages` names")
+            }
             ["stick-table" | "stick", ..] => Fate::dropped(
                 "there are no stick tables; a cookie or a hash keeps clients at their server",
             ),
             ["use-server" | "force-persist" | "ignore-persist", ..] => {
                 Fate::dropped("rules do not name servers, only backends")
+            }
+            ["source", address, more] => match server::source(address) {
+                Some(source) => {
+                    backend.keys.set("source", source);
+                    match more {
+                        "" => Fate::Same,
+                        more => Fate::nearly(format!("without `{more}`")),
+                    }
+                }
+                None if address == "0.0.0.0" || address == "*" => Fate::nearly(
+                    "servers see the proxy's address, not the client's; `send-proxy` can tell them",
+                ),
+                None => Fate::dropped("connections come from an address of this machine"),
+            },
+            ["http-send-name-header", ..] => {
+                Fate::dropped("servers are not told by what name they are known here")
             }
             ["dispatch", ..] => Fate::dropped("write it as a `server`"),
             [
@@ -174,7 +190,7 @@ impl<'t> Translator<'t> {
                 "hash-preserve-affinity" | "max-keep-alive-queue" | "max-session-srv-conns",
                 ..,
             ] => Fate::Same,
-            ["stats", ..] if !is_listen => super::frontend::stats(line),
+            ["stats", ..] if !is_listen => stats(line),
             ["compression", ..] if !is_listen => {
                 compression::compression(draft, line, &mut backend.keys)?
             }
@@ -204,30 +220,44 @@ impl<'t> Translator<'t> {
             .fates
             .iter()
             .for_each(|(line, fate)| self.remark(line, fate.clone()));
-        let mut defaults = Server::default();
+        let mut defaults = Server {
+            strength: self.site.servers.clone(),
+            ..Server::default()
+        };
         let mut servers: Vec<(Server, &Line)> = Vec::new();
         for line in draft.lines.iter().copied() {
             match keyword(line)[0] {
                 "default-server" => {
-                    if let Some(read) = self.problems.note(server::default_server(line, &defaults))
+                    if let Some(read) =
+                        self.problems
+                            .note(server::default_server(line, &defaults, &mut self.site))
                     {
                         self.remark(line, read.fate.clone().unwrap_or(Fate::Same));
                         defaults = Server { fate: None, ..read };
                     }
                 }
                 "server" => {
-                    if let Some(server) = self.problems.note(server::server(line, &defaults)) {
+                    if let Some(server) =
+                        self.problems
+                            .note(server::server(line, &defaults, &mut self.site))
+                    {
                         servers.push((server, line));
                     }
                 }
                 "server-template" => {
-                    let server = server::server_template(line, &defaults);
+                    let server = server::server_template(line, &defaults, &mut self.site);
                     servers.extend(self.problems.note(server).map(|server| (server, line)));
                 }
                 _ => {}
             }
         }
         for (server, _) in &mut servers {
+            server.fit(draft.mode);
+            if let Some(port) = checks.port
+                && server.check_more.get("port").is_none()
+            {
+                server.check_more.set("port", port);
+            }
             if server.check && server.is_portless() {
                 server.check = false;
                 server.note(Fate::dropped(
@@ -256,11 +286,15 @@ impl<'t> Translator<'t> {
     /// Rules that run once the backend is chosen.
     fn backend_filters(&mut self, draft: &Draft<'t>, backend: &mut Backend) {
         let mut steps = Steps::default();
-        if let Some(line) = draft
-            .option("forwardfor")
-            .filter(|line| draft.own().iter().any(|own| own.number == line.number))
+        if draft.mode == Mode::Http
+            && let Some(line) = draft
+                .option("forwardfor")
+                .filter(|line| draft.own().iter().any(|own| own.number == line.number))
         {
-            steps.rule(forwarded_for(line), None);
+            let said = self.problems.note(ForwardedFor::read(line));
+            if let Some(said) = said {
+                steps.rule(said.rule(), None);
+            }
         }
         let mut reader = RuleReader {
             translator: self,
@@ -278,7 +312,13 @@ impl<'t> Translator<'t> {
             )
         });
         for line in rules {
+            if tcp::without_effect(draft, line).is_some() {
+                continue;
+            }
             let wanted = match keyword(line)[0] {
+                "tcp-request" if draft.mode == Mode::Tcp => Err(Refused::Absent(
+                    "a backend does not judge connections; its frontend does".to_owned(),
+                )),
                 "redirect" => reader.redirect(line),
                 "tcp-request" => reader.tcp(line),
                 _ => reader.http(line),
@@ -292,60 +332,6 @@ impl<'t> Translator<'t> {
             .for_each(|(line, fate)| self.remark(line, fate));
         self.acl_fates(draft);
     }
-}
-
-/// Directives of a backend.
-pub const KEYWORDS: [&str; 46] = [
-    "mode",
-    "acl",
-    "balance",
-    "hash-type",
-    "hash-balance-factor",
-    "server",
-    "default-server",
-    "server-template",
-    "cookie",
-    "retries",
-    "retry-on",
-    "http-reuse",
-    "fullconn",
-    "http-check",
-    "tcp-check",
-    "stick",
-    "stick-table",
-    "use-server",
-    "force-persist",
-    "ignore-persist",
-    "dispatch",
-    "dynamic-cookie-key",
-    "option",
-    "no",
-    "default",
-    "timeout",
-    "http-request",
-    "http-response",
-    "http-after-response",
-    "tcp-request",
-    "tcp-response",
-    "redirect",
-    "errorfile",
-    "errorfiles",
-    "errorloc",
-    "errorloc302",
-    "errorloc303",
-    "http-error",
-    "stats",
-    "compression",
-    "filter",
-    "id",
-    "description",
-    "log",
-    "email-alert",
-    "load-server-state-from-file",
-];
-
-pub fn is_known(line: &Line) -> bool {
-    KEYWORDS.contains(&keyword(line)[0])
 }
 
 /// Servers with their checks: what they have in common is said of the backend.
@@ -363,14 +349,15 @@ fn lay_out(
         }
         let mut check = how.clone();
         let pace = check::pace(timeout, server.inter.clone(), server.fall, server.rise);
-        if check.is_empty() && pace.is_empty() && server.check_more.is_empty() {
+        let more = server.check_table();
+        if check.is_empty() && pace.is_empty() && more.is_empty() {
             return Value::Bool(true);
         }
         if check.is_empty() {
             check.set("tcp", true);
         }
         pace.iter()
-            .chain(server.check_more.iter())
+            .chain(more.iter())
             .for_each(|(key, value)| check.set(key, value.clone()));
         check.into()
     };
@@ -415,48 +402,4 @@ fn lay_out(
         let comments = line.comments.clone();
         backend.servers.push(Commented { comments, table });
     }
-}
-
-/// `errorfile CODE FILE`.
-pub fn errorfile(line: &Line, keys: &mut Table) -> Result<Fate, Problem> {
-    const KNOWN: [i64; 16] = [
-        200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 425, 429, 500, 502, 503, 504,
-    ];
-    let mut words = Words::of(line);
-    let code = words.need("a status")?;
-    let status = number(code, 200, 599)?;
-    if !KNOWN.contains(&status) {
-        return Err(wrong(code, format!("HAProxy has no page for {status}")));
-    }
-    let file = words.need("a file")?;
-    words.end()?;
-    if status < 400 {
-        return Ok(Fate::dropped("only pages of errors can be replaced"));
-    }
-    if file.text == "/dev/null" {
-        return Ok(Fate::dropped("an error is not answered with silence"));
-    }
-    let mut pages = match keys.get("error_pages") {
-        Some(Value::Table(pages)) => pages.clone(),
-        _ => Table::new(),
-    };
-    pages.set(&status.to_string(), file.text.as_str());
-    keys.set("error_pages", pages);
-    Ok(Fate::Same)
-}
-
-/// `option forwardfor` of a backend alone.
-fn forwarded_for(line: &Line) -> Rule {
-    let named = line
-        .words
-        .iter()
-        .position(|word| word.text == "header")
-        .and_then(|at| line.words.get(at + 1));
-    let header = named.map_or("X-Forwarded-For", |word| word.text.as_str());
-    let mut rule = Rule::default();
-    rule.body
-        .set("add_header", Table::of(header, "{client_address}"));
-    rule.writes
-        .insert(format!("header:{}", header.to_ascii_lowercase()));
-    rule
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    draft::Draft,
+    draft::{Draft, Mode, keyword},
     words::{Words, number, wrong},
 };
 
@@ -21,7 +21,13 @@ pub fn balance<'f>(draft: &Draft<'f>) -> Result<Balance<'f>, Problem> {
     let mut value = None;
     let mut hashes = false;
     if let Some(line) = draft.last("balance") {
-        let (found, fate) = algorithm(line)?;
+        let (found, fate) = match (draft.mode, keyword(line)[1]) {
+            (Mode::Tcp, word) if is_of_requests(word) => {
+                let note = format!("`{word}` looks at requests; servers take turns, as in HAProxy");
+                (None, Fate::nearly(note))
+            }
+            _ => algorithm(line)?,
+        };
         hashes = matches!(&found, Some(Value::Table(table)) if table.get("plugin") == Some(&Value::from("hash")));
         value = found;
         fates.push((line, fate));
@@ -42,6 +48,12 @@ pub fn balance<'f>(draft: &Draft<'f>) -> Result<Balance<'f>, Problem> {
         fates.push((line, Fate::Same));
     }
     Ok((value, fates))
+}
+
+/// Whether an algorithm needs a request.
+fn is_of_requests(word: &str) -> bool {
+    let name = word.split('(').next().unwrap_or(word);
+    matches!(name, "uri" | "url_param" | "hdr")
 }
 
 fn algorithm(line: &Line) -> Result<(Option<Value>, Fate), Problem> {
@@ -76,16 +88,17 @@ fn algorithm(line: &Line) -> Result<(Option<Value>, Fate), Problem> {
         "source" => Some(hash("source".into())),
         "uri" => {
             let mut on = "path";
+            let mut extent = Table::new();
             while let Some(option) = words.next() {
                 match option.text.as_str() {
                     "whole" => on = "uri",
                     "path-only" => {}
-                    "len" | "depth" => {
-                        number(words.need("a number")?, 0, 65_535)?;
-                        fate = fate.and(Fate::nearly(format!(
-                            "the whole path is hashed: no `{}`",
-                            option.text
-                        )));
+                    key @ ("len" | "depth") => {
+                        let number = number(words.need("a number")?, 0, 65_535)?;
+                        let key = if key == "len" { "length" } else { key };
+                        if number > 0 {
+                            extent.set(key, number);
+                        }
                     }
                     other => {
                         return Err(wrong(
@@ -95,7 +108,11 @@ fn algorithm(line: &Line) -> Result<(Option<Value>, Fate), Problem> {
                     }
                 }
             }
-            Some(hash(on.into()))
+            let mut config = Table::of("on", on);
+            for (key, value) in extent.iter() {
+                config.set(key, value.clone());
+            }
+            Some(Table::of("plugin", "hash").with("config", config).into())
         }
         "url_param" => {
             let name = words.need("the name of a parameter")?.text.as_str();

@@ -1,19 +1,38 @@
 //! `bind` lines: addresses to listen on.
 
+use std::path::Path;
+
 use crate::{
     problem::Problem,
     remark::Fate,
+    surroundings::Surroundings,
     text::{Line, Word},
     weir::{Table, Value},
 };
 
-use super::words::{Words, wrong};
+use super::{
+    site::Site,
+    strength::Strength,
+    words::{Words, wrong},
+};
+
+/// What reading a line needs to know.
+pub struct Around<'b> {
+    pub site: &'b mut Site,
+    pub files: &'b dyn Surroundings,
+    /// Of peers that speak the PROXY protocol by `tcp-request connection expect-proxy`.
+    pub expects_proxy: Option<Value>,
+    /// How long a handshake may take, if that is said.
+    pub handshake: Option<String>,
+    /// Whether requests come in.
+    pub is_http: bool,
+}
 
 /// The addresses of a line in weir.toml's form, and what becomes of its options.
 ///
 /// # Errors
 /// What HAProxy would not take either.
-pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
+pub fn bind(line: &Line, around: &mut Around<'_>) -> Result<(Vec<Value>, Fate), Problem> {
     let mut words = Words::of(line);
     let addresses = words.need("an address")?;
     let mut binds = Vec::new();
@@ -24,8 +43,18 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
     }
     let mut fate = Fate::Same;
     let mut more = Table::new();
-    let mut tls = Tls::default();
+    let mut tls = Tls {
+        strength: around.site.listeners.clone(),
+        ..Tls::default()
+    };
+    if let Some(from) = &around.expects_proxy {
+        more.set("accept_proxy", Table::of("from", from.clone()));
+    }
     while let Some(word) = words.next() {
+        if let Some(of_tls) = tls.strength.option(word, &mut words)? {
+            fate = fate.and(of_tls);
+            continue;
+        }
         fate = fate.and(match word.text.as_str() {
             key @ ("interface" | "namespace" | "mode" | "user" | "group") => {
                 more.set(key, words.need("a value")?.text.as_str());
@@ -61,50 +90,58 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
                     word.text, value.text
                 ))
             }
-            "accept-proxy" => Fate::dropped("the PROXY protocol is not taken on this listener"),
+            "accept-proxy" => {
+                let unix = binds.iter().all(is_unix);
+                let everybody: Vec<Value> = vec!["0.0.0.0/0".into(), "::/0".into()];
+                more.set(
+                    "accept_proxy",
+                    match unix {
+                        true => Value::Bool(true),
+                        false => Table::of("from", everybody).into(),
+                    },
+                );
+                Fate::Same
+            }
             "accept-netscaler-cip" => {
                 words.need("a value")?;
                 Fate::dropped("NetScaler's protocol is not taken")
             }
             "proto" | "alpn" => {
                 let value = words.need("a value")?;
-                more.set("protocols", protocols(value)?);
-                Fate::Same
+                let spoken = protocols(value)?;
+                match around.is_http {
+                    true => {
+                        more.set("protocols", spoken);
+                        Fate::Same
+                    }
+                    false => Fate::nearly("in front of TCP no protocol is agreed on"),
+                }
             }
             "ssl" => {
                 tls.wanted = true;
                 Fate::Same
             }
-            "no-alpn" | "no-sslv3" | "no-tlsv10" | "no-tlsv11" | "prefer-client-ciphers" => {
-                Fate::Same
-            }
-            "no-tls-tickets" => {
-                tls.table.set("resumption", false);
-                Fate::Same
-            }
+            "no-alpn" | "prefer-client-ciphers" => Fate::Same,
             "strict-sni" => {
                 tls.table.set("strict_sni", true);
-                Fate::Same
-            }
-            "no-tlsv12" | "no-tlsv13" => {
-                let (key, version) = match word.text.as_str() {
-                    "no-tlsv12" => ("min_version", "TLSv1.3"),
-                    _ => ("max_version", "TLSv1.2"),
-                };
-                tls.table.set(key, version);
                 Fate::Same
             }
             "allow-0rtt" | "generate-certificates" => {
                 Fate::dropped(format!("`{}` is not there", word.text))
             }
             "crt" => {
-                tls.certificates
-                    .push(words.need("a file")?.text.as_str().into());
+                let file = &words.need("a file")?.text;
+                tls.certificates.push(around.site.certificate(file).into());
                 Fate::Same
+            }
+            "crt-list" => {
+                let file = words.need("a file")?;
+                tls.list(file, around)?
             }
             key @ ("ca-file" | "crl-file") => {
                 let key = if key == "ca-file" { "ca" } else { "crl" };
-                tls.table.set(key, words.need("a file")?.text.as_str());
+                let file = &words.need("a file")?.text;
+                tls.table.set(key, around.site.authority(file));
                 Fate::Same
             }
             "verify" => {
@@ -116,16 +153,8 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
                 }
                 Fate::Same
             }
-            key @ ("ssl-min-ver" | "ssl-max-ver") => {
-                let version = words.need("a version")?;
-                self::version(key, version, &mut tls.table)?
-            }
-            "ciphers" | "ciphersuites" | "curves" | "ecdhe" | "sigalgs" | "client-sigalgs" => {
-                words.need("a value")?;
-                Fate::nearly(format!("`{}` are those that rustls has", word.text))
-            }
-            "crt-list" | "npn" | "crt-ignore-err" | "ca-ignore-err" | "ca-sign-file"
-            | "ca-verify-file" | "tls-ticket-keys" | "ocsp-update" => {
+            "npn" | "crt-ignore-err" | "ca-ignore-err" | "ca-sign-file" | "ca-verify-file"
+            | "tls-ticket-keys" | "ocsp-update" => {
                 words.need("a value")?;
                 Fate::dropped(format!("`{}` is not there", word.text))
             }
@@ -133,7 +162,7 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
         });
     }
     if tls.wanted {
-        more.set("tls", tls.finish(line)?);
+        more.set("tls", tls.finish(line, around)?);
     }
     if !more.is_empty() {
         for bind in &mut binds {
@@ -146,16 +175,48 @@ pub fn bind(line: &Line) -> Result<(Vec<Value>, Fate), Problem> {
     Ok((binds, fate))
 }
 
+fn is_unix(bind: &Value) -> bool {
+    matches!(bind, Value::Text(address) if address.starts_with("unix:"))
+}
+
 /// What a line says about TLS.
 #[derive(Default)]
 struct Tls {
     wanted: bool,
     certificates: Vec<Value>,
     table: Table,
+    strength: Strength,
 }
 
 impl Tls {
-    fn finish(mut self, line: &Line) -> Result<Table, Problem> {
+    /// The certificates of a `crt-list`: a file on each line, with its own options and names.
+    fn list(&mut self, file: &Word, around: &mut Around<'_>) -> Result<Fate, Problem> {
+        let path = around.site.file(&file.text);
+        let text = match around.files.file(Path::new(&path)) {
+            Ok(text) => text,
+            Err(error) => {
+                return Err(wrong(file, format!("`{path}` cannot be read: {error}")));
+            }
+        };
+        let mut chosen_by_name = false;
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            let Some(certificate) = words.next().filter(|word| !word.starts_with('#')) else {
+                continue;
+            };
+            chosen_by_name |= words.next().is_some();
+            let certificate = around.site.certificate(certificate);
+            self.certificates.push(certificate.into());
+        }
+        Ok(match chosen_by_name {
+            true => Fate::nearly(
+                "the list is read once; a certificate is shown for the names in it, without options of its own",
+            ),
+            false => Fate::nearly("the list is read once, when it is imported"),
+        })
+    }
+
+    fn finish(mut self, line: &Line, around: &Around<'_>) -> Result<Table, Problem> {
         let certificates = match self.certificates.len() {
             0 => {
                 let problem = Problem::new(line.words[0].place, "`ssl` without a certificate");
@@ -168,29 +229,11 @@ impl Tls {
         self.table
             .iter()
             .for_each(|(key, value)| table.set(key, value.clone()));
+        self.strength.write_listener(&mut table);
+        if let Some(limit) = &around.handshake {
+            table.set("handshake_timeout", limit.as_str());
+        }
         Ok(table)
-    }
-}
-
-/// `ssl-min-ver` and `ssl-max-ver`.
-pub fn version(key: &str, word: &Word, table: &mut Table) -> Result<Fate, Problem> {
-    let key = if key == "ssl-min-ver" {
-        "min_version"
-    } else {
-        "max_version"
-    };
-    match word.text.as_str() {
-        version @ ("TLSv1.2" | "TLSv1.3") => {
-            table.set(key, version);
-            Ok(Fate::Same)
-        }
-        "SSLv3" | "TLSv1.0" | "TLSv1.1" if key == "min_version" => {
-            Ok(Fate::nearly("TLS begins with 1.2"))
-        }
-        other => Err(wrong(
-            word,
-            format!("`{other}` is no version of TLS that is there"),
-        )),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
 
 use super::{
     draft::Draft,
+    talk::talk,
     words::{Words, number, wrong},
 };
 
@@ -17,37 +18,43 @@ use super::{
 pub struct Checks<'f> {
     /// The keys of `check` that say how; empty for TCP.
     pub how: Table,
+    /// Where checks go if the servers say nothing else.
+    pub port: Option<i64>,
     pub fates: Vec<(&'f Line, Fate)>,
 }
 
 /// Reads all that a backend says about checks.
 pub fn checks<'f>(draft: &Draft<'f>) -> Result<Checks<'f>, Problem> {
     let mut checks = Checks::default();
-    let other = [
-        ("tcp-check", ""),
-        ("mysql-check", "MySQL's greeting is not read: "),
-        ("pgsql-check", "PostgreSQL is not spoken: "),
-        ("redis-check", "Redis is not spoken: "),
-        ("smtpchk", "SMTP is not spoken: "),
-        ("ldap-check", "LDAP is not spoken: "),
-        ("ssl-hello-chk", "no TLS greeting is sent: "),
-        ("spop-check", "SPOP is not spoken: "),
-        ("external-check", "no program is run: "),
-    ];
-    for (option, why) in other {
-        if let Some(line) = draft.option(option) {
-            let fate = match option {
-                "tcp-check" => Fate::Same,
-                _ => Fate::nearly(format!(
-                    "{why}a server counts as up if it can be connected to"
-                )),
-            };
-            checks.fates.push((line, fate));
-        }
+    if let Some(line) = draft.option("tcp-check") {
+        checks.fates.push((line, Fate::Same));
+    }
+    let without = "a server counts as up if it can be connected to";
+    for (option, why) in [
+        ("mysql-check", ""),
+        ("pgsql-check", "without a user PostgreSQL is not spoken"),
+        ("redis-check", ""),
+        ("smtpchk", ""),
+        ("ldap-check", ""),
+        ("ssl-hello-chk", "no TLS hello is sent"),
+        ("spop-check", "SPOP is not spoken"),
+        ("external-check", "no program is run"),
+    ] {
+        let Some(line) = draft.option(option) else {
+            continue;
+        };
+        let fate = match talk(option, line) {
+            Some(talk) => {
+                checks.how.set("steps", talk.steps);
+                talk.note.map_or(Fate::Same, Fate::nearly)
+            }
+            None => Fate::nearly(format!("{why}: {without}")),
+        };
+        checks.fates.push((line, fate));
     }
     let mut steps = Vec::new();
     for line in draft.all("tcp-check") {
-        let fate = tcp_check(line, &mut steps)?;
+        let fate = tcp_check(line, &mut steps, &mut checks.port)?;
         checks.fates.push((line, fate));
     }
     if !steps.is_empty() && draft.option("tcp-check").is_some() {
@@ -67,7 +74,7 @@ pub fn checks<'f>(draft: &Draft<'f>) -> Result<Checks<'f>, Problem> {
 }
 
 /// A step of `tcp-check`.
-fn tcp_check(line: &Line, steps: &mut Vec<Value>) -> Result<Fate, Problem> {
+fn tcp_check(line: &Line, steps: &mut Vec<Value>, port: &mut Option<i64>) -> Result<Fate, Problem> {
     const ASIDES: [&str; 7] = [
         "min-recv",
         "comment",
@@ -81,8 +88,7 @@ fn tcp_check(line: &Line, steps: &mut Vec<Value>) -> Result<Fate, Problem> {
     let kind = words.need("`connect`, `send` or `expect`")?;
     let mut step = |key: &str, text: &str| steps.push(Table::of(key, text).into());
     Ok(match kind.text.as_str() {
-        "connect" if words.peek().is_none() => Fate::Same,
-        "connect" => Fate::nearly("the server's own address and port are connected to"),
+        "connect" => connect(&mut words, steps.is_empty(), port)?,
         "comment" | "set-var" | "set-var-fmt" | "unset-var" => Fate::Same,
         "send" => {
             step("send", &words.need("a text")?.text);
@@ -120,13 +126,78 @@ fn tcp_check(line: &Line, steps: &mut Vec<Value>) -> Result<Fate, Problem> {
     })
 }
 
+/// `connect [port N] [addr A] [ssl] …`: the first one says where a check goes.
+fn connect(words: &mut Words<'_>, is_first: bool, port: &mut Option<i64>) -> Result<Fate, Problem> {
+    if !is_first {
+        return Ok(Fate::nearly("a check is made over one connection"));
+    }
+    let mut fate = Fate::Same;
+    while let Some(word) = words.next() {
+        match word.text.as_str() {
+            "port" => *port = Some(words.number(1, 65_535)?),
+            "default" => {}
+            "ssl" => {
+                fate = fate.and(Fate::nearly(
+                    "checks are made in TLS if the server is spoken to in TLS",
+                ));
+            }
+            "linger" => {}
+            "comment" => {
+                words.need("a text")?;
+            }
+            "send-proxy" | "via-socks4" => {
+                fate = fate.and(Fate::nearly(format!("without `{}`", word.text)));
+            }
+            other => {
+                words.need("a value")?;
+                fate = fate.and(Fate::nearly(format!("without `{other}`")));
+            }
+        }
+    }
+    Ok(fate)
+}
+
 /// What the request is made of.
 struct Probe {
     method: String,
     path: String,
     host: Option<String>,
+    /// Fields besides Host.
+    fields: Table,
     /// What the body must contain.
     body: Option<String>,
+    port: Option<i64>,
+}
+
+impl Probe {
+    /// Notes a field of the request.
+    fn field(&mut self, name: &str, value: &str) -> Fate {
+        const OWN: [&str; 4] = [
+            "connection",
+            "content-length",
+            "transfer-encoding",
+            "expect",
+        ];
+        let lower = name.to_ascii_lowercase();
+        if lower == "host" {
+            self.host = Some(value.to_owned());
+        } else if OWN.contains(&lower.as_str()) {
+            return match lower.as_str() {
+                // It is what the proxy sends anyway.
+                "connection" if value.eq_ignore_ascii_case("close") => Fate::Same,
+                _ => Fate::nearly(format!(
+                    "the check's field `{name}` is the proxy's own business"
+                )),
+            };
+        } else if value.contains('%') {
+            return Fate::nearly(format!(
+                "the check's field `{name}` has facts in it and is not sent"
+            ));
+        } else {
+            self.fields.set(name, value);
+        }
+        Fate::Same
+    }
 }
 
 fn http<'f>(draft: &Draft<'f>, line: &'f Line, checks: &mut Checks<'f>) -> Result<(), Problem> {
@@ -142,7 +213,9 @@ fn http<'f>(draft: &Draft<'f>, line: &'f Line, checks: &mut Checks<'f>) -> Resul
         method: method.to_owned(),
         path: path.to_owned(),
         host: None,
+        fields: Table::new(),
         body: None,
+        port: None,
     };
     let version = words.joined();
     for part in version.split(['\r', '\n']) {
@@ -150,11 +223,7 @@ fn http<'f>(draft: &Draft<'f>, line: &'f Line, checks: &mut Checks<'f>) -> Resul
             Some((name, value)) if name.eq_ignore_ascii_case("host") => {
                 probe.host = Some(value.trim().to_owned())
             }
-            Some((name, _)) => {
-                fate = fate.and(Fate::nearly(format!(
-                    "the check's field `{name}` is not sent"
-                )))
-            }
+            Some((name, value)) => fate = fate.and(probe.field(name.trim(), value.trim())),
             None => {}
         }
     }
@@ -176,6 +245,10 @@ fn http<'f>(draft: &Draft<'f>, line: &'f Line, checks: &mut Checks<'f>) -> Resul
     if let Some(host) = probe.host {
         checks.how.set("host", host);
     }
+    if !probe.fields.is_empty() {
+        checks.how.set("headers", probe.fields);
+    }
+    checks.port = probe.port.or(checks.port);
     if let Some(body) = probe.body {
         checks.how.set("expect_body", body);
     }
@@ -201,14 +274,7 @@ fn http_check(line: &Line, probe: &mut Probe, expect: &mut Option<Value>) -> Res
                     "hdr" => {
                         let name = words.need("a name")?;
                         let value = words.need("a value")?;
-                        if name.text.eq_ignore_ascii_case("host") {
-                            probe.host = Some(value.text.clone());
-                        } else {
-                            fate = fate.and(Fate::nearly(format!(
-                                "the check's field `{}` is not sent",
-                                name.text
-                            )));
-                        }
+                        fate = fate.and(probe.field(&name.text, &value.text));
                     }
                     "body" | "body-lf" | "uri-lf" => {
                         words.need("a value")?;
@@ -260,7 +326,7 @@ fn http_check(line: &Line, probe: &mut Probe, expect: &mut Option<Value>) -> Res
                 }
             }
         }
-        "connect" => Fate::nearly("the server's own address and port are connected to"),
+        "connect" => connect(&mut words, true, &mut probe.port)?,
         "disable-on-404" => Fate::nearly("404 takes a server down instead of letting it drain"),
         "send-state" => Fate::dropped("servers are not told their state"),
         "comment" | "set-var" | "set-var-fmt" | "unset-var" => Fate::Same,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     file::{Kind, Matching, Section, Test, test},
+    nearest::nearest,
     problem::Problem,
     remark::Fate,
     text::{Line, Word},
@@ -111,7 +112,7 @@ const PREDEFINED: [(&str, &[&str]); 17] = [
     ("METH_POST", &["method", "POST"]),
     ("METH_PUT", &["method", "PUT"]),
     ("METH_TRACE", &["method", "TRACE"]),
-    ("HTTP", &["always_true"]),
+    ("HTTP", &["req.proto_http"]),
     ("HTTP_1.0", &["req.ver", "1.0"]),
     ("HTTP_1.1", &["req.ver", "1.1"]),
     ("HTTP_URL_SLASH", &["path_beg", "/"]),
@@ -244,6 +245,68 @@ impl<'t> Translator<'t> {
     }
 }
 
+/// The backends of a file, each with its mode.
+#[derive(Debug)]
+pub struct Backends {
+    names: Vec<(String, Mode)>,
+}
+
+impl Backends {
+    pub fn new(drafts: &[Draft<'_>]) -> Self {
+        let backends = drafts.iter().filter(|draft| draft.is_backend());
+        Self {
+            names: backends
+                .map(|draft| (draft.name().to_owned(), draft.mode))
+                .collect(),
+        }
+    }
+
+    /// Those that a frontend of this mode can use.
+    pub fn of(&self, mode: Mode) -> impl Iterator<Item = &str> {
+        let usable = self.names.iter().filter(move |(_, own)| *own == mode);
+        usable.map(|(name, _)| name.as_str())
+    }
+
+    pub fn mode(&self, name: &str) -> Option<Mode> {
+        let found = self.names.iter().find(|(known, _)| known == name);
+        found.map(|(_, mode)| *mode)
+    }
+
+    /// Checks that there is a backend of that name, and that a frontend of this mode can use it.
+    ///
+    /// # Errors
+    /// What HAProxy would say, too.
+    pub fn named(&self, word: &Word, mode: Mode) -> Result<(), Problem> {
+        let name = word.text.as_str();
+        match self.mode(name) {
+            Some(own) if own == mode => Ok(()),
+            Some(own) => {
+                let said = |mode| match mode {
+                    Mode::Http => "HTTP",
+                    Mode::Tcp => "TCP",
+                };
+                let message = format!(
+                    "`{name}` is a backend for {}, and this frontend is for {}",
+                    said(own),
+                    said(mode)
+                );
+                Err(Problem::new(word.place, message).hint("give both the same `mode`"))
+            }
+            None => {
+                let known = || self.names.iter().map(|(known, _)| known.as_str());
+                let problem = Problem::new(word.place, format!("no backend is called `{name}`"));
+                Err(match nearest(name, known()) {
+                    Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
+                    None => problem.hint(format!(
+                        "these are {}",
+                        known().collect::<Vec<_>>().join(", ")
+                    )),
+                })
+            }
+        }
+    }
+}
+
 /// What a test compares as, if it does not say.
 pub fn default_matching(fetch: &str) -> Matching {
     match fetch {
@@ -278,13 +341,16 @@ pub fn default_matching(fetch: &str) -> Matching {
         | "srv_conn"
         | "res.hdr_val"
         | "req.len"
+        | "req_len"
+        | "req.ssl_hello_type"
+        | "req_ssl_hello_type"
         | "urlp_val"
         | "ssl_c_verify"
         | "ssl_fc_protocol_hello_id" => Matching::Integer,
         name if name.starts_with("sc") && name.contains('_') => Matching::Integer,
         "ssl_fc" | "http_auth" | "always_true" | "always_false" | "srv_is_up"
         | "ssl_fc_has_sni" | "ssl_c_used" | "ssl_fc_has_crt" | "req.proto_http"
-        | "http_first_req" => Matching::Bool,
+        | "req_proto_http" | "http_first_req" => Matching::Bool,
         _ => Matching::Exact,
     }
 }

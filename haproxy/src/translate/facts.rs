@@ -17,6 +17,8 @@ pub struct Used {
     pub users: BTreeSet<String>,
     /// Whether it needs a response.
     pub response: bool,
+    /// Whether it needs to know what a TLS handshake or a request comes to.
+    pub request: bool,
     /// Differences to HAProxy.
     pub notes: BTreeSet<String>,
 }
@@ -24,6 +26,15 @@ pub struct Used {
 impl Used {
     fn read(&mut self, fact: &str) {
         self.reads.insert(fact.to_owned());
+    }
+
+    /// Whether all of it is known as soon as there is a connection.
+    pub fn is_of_connection(&self) -> bool {
+        let of_request = |fact: &String| !fact.starts_with("var:");
+        !self.request
+            && !self.response
+            && self.users.is_empty()
+            && !self.reads.iter().any(of_request)
     }
 }
 
@@ -70,16 +81,29 @@ pub fn fact(fetch: &Call, maps: &Maps, used: &mut Used) -> Result<String, Reason
         }
         "src" => plain("client_address"),
         "ssl_fc_sni" | "req.ssl_sni" | "req_ssl_sni" => plain("tls_sni"),
-        "ssl_fc_alpn" => plain("tls_alpn"),
-        "ssl_fc_cipher" => plain("tls_cipher"),
-        "ssl_fc_protocol" => plain("tls_version"),
-        "ssl_c_s_dn" if fetch.arguments.is_empty() => plain("tls_client_subject"),
+        "ssl_fc_alpn" | "req.ssl_alpn" => plain("tls_alpn"),
+        "ssl_fc_cipher" => {
+            used.request = true;
+            plain("tls_cipher")
+        }
+        "ssl_fc_protocol" => {
+            used.request = true;
+            plain("tls_version")
+        }
+        "ssl_c_s_dn" if fetch.arguments.is_empty() => {
+            used.request = true;
+            plain("tls_client_subject")
+        }
+        "req.payload" | "payload" => first_bytes(fetch),
         "src_port" => plain("client_port"),
         "dst" | "fc_dst" => plain("listener_address"),
         "dst_port" | "fc_dst_port" => plain("listener_port"),
         "fe_name" => plain("frontend_name"),
         "unique-id" | "uuid" => plain("request_id"),
-        "req.ver" | "req_ver" => plain("version"),
+        "req.ver" | "req_ver" => {
+            used.request = true;
+            plain("version")
+        }
         "hdr" | "req.hdr" | "fhdr" | "req.fhdr" => header(fetch, "header", used),
         "res.hdr" | "shdr" | "res.fhdr" => {
             used.response = true;
@@ -118,6 +142,17 @@ pub fn fact(fetch: &Call, maps: &Maps, used: &mut Used) -> Result<String, Reason
             None => Ok(quoted("")),
         },
         _ => Err(unknown(name)),
+    }
+}
+
+/// `req.payload(0,LENGTH)`.
+fn first_bytes(fetch: &Call) -> Result<String, Reason> {
+    let number = |position| fetch.argument(position)?.parse::<u16>().ok();
+    match (number(0), number(1)) {
+        (Some(0), Some(length @ 1..=4096)) => Ok(format!("first_bytes({length})")),
+        _ => Err(format!(
+            "`{fetch}`: of a connection its first 1 to 4096 bytes can be looked at"
+        )),
     }
 }
 
@@ -171,7 +206,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// Facts that HAProxy has and Weir has not, and why.
-const ABSENT: [(&str, &str); 22] = [
+const ABSENT: [(&str, &str); 21] = [
     ("nbsrv", "rules cannot ask how many servers are up"),
     ("connslots", "rules cannot ask for free places"),
     ("be_conn", "rules cannot ask for counts of connections"),
@@ -198,8 +233,10 @@ const ABSENT: [(&str, &str); 22] = [
         "req.body_param",
         "bodies pass through and are not looked at",
     ),
-    ("req.payload", "bytes of a connection are not looked at"),
-    ("req.len", "bytes of a connection are not looked at"),
+    (
+        "req.len",
+        "it is known whether there are bytes, not how many",
+    ),
 ];
 
 /// Families of facts, by how their names begin.
@@ -298,7 +335,16 @@ pub fn unknown(name: &str) -> Reason {
 
 /// Whether HAProxy would know the fact; if not, which one may be meant.
 pub fn check_known(name: &str) -> Result<(), String> {
-    const HERE: [&str; 33] = [
+    const HERE: [&str; 42] = [
+        "req.payload",
+        "req_ssl_sni",
+        "req_ssl_hello_type",
+        "req.ssl_hello_type",
+        "req_ssl_ver",
+        "req_len",
+        "req_proto_http",
+        "req.proto_http",
+        "rep_ssl_hello_type",
         "path",
         "pathq",
         "url",

@@ -14,7 +14,7 @@ use super::{
     auth::{self, Asking},
     facts::Reason,
     maps::Maps,
-    rule::Rule,
+    rule::{Hook, Rule},
 };
 
 /// What happens to a request, in order.
@@ -64,7 +64,9 @@ impl<'l> Steps<'l> {
         let mut responses = Vec::new();
         for step in self.steps {
             match step {
-                Step::Rule { rule, line } if rule.response => responses.push((rule, line)),
+                Step::Rule { rule, line } if rule.hook == Hook::Response => {
+                    responses.push((rule, line));
+                }
                 Step::Rule { rule, line } => builder.rule(rule, line),
                 Step::Login { list, realm, line } => builder.login(&list, realm.as_deref(), line),
                 Step::Phase => builder.phase(),
@@ -76,12 +78,10 @@ impl<'l> Steps<'l> {
     }
 }
 
+/// The rules of one filter.
 #[derive(Default)]
 struct Group {
-    filter: Filter,
-    maps: BTreeSet<String>,
-    /// Of its matchers.
-    names: BTreeSet<String>,
+    rules: Vec<Rule>,
     writes: BTreeSet<String>,
     /// Whether a rule of it ends the others without deciding anything.
     stops: bool,
@@ -147,8 +147,9 @@ impl<'l> Builder<'_, 'l> {
     }
 
     fn close(&mut self) {
-        let group = std::mem::take(&mut self.open);
-        if !group.filter.rules.is_empty() {
+        let mut group = std::mem::take(&mut self.open);
+        group.drop_idle();
+        if !group.rules.is_empty() {
             self.filters.push(group.finish());
         }
     }
@@ -168,7 +169,7 @@ impl<'l> Builder<'_, 'l> {
                 .expect("there is one from the start")
                 .take(rule);
         }
-        groups.retain(|group| !group.filter.response_rules.is_empty());
+        groups.retain(|group| !group.rules.is_empty());
         let home = self
             .filters
             .iter_mut()
@@ -215,46 +216,67 @@ fn grant(filter: &mut Filter, maps: Option<&Value>) {
 }
 
 impl Group {
-    fn take(&mut self, rule: Rule) {
+    fn take(&mut self, mut rule: Rule) {
         self.stops |= rule.body.get("stop").is_some();
-        self.writes.extend(rule.writes);
-        self.maps.extend(rule.used.maps);
-        for (name, value) in rule.when.matchers {
-            if self.names.insert(name.clone()) {
-                self.filter.matchers.push((name, value));
-            }
-        }
-        let mut table = Table::new();
-        if let Some(when) = rule.when.value {
-            table.set("when", when);
-        }
-        for (key, value) in rule.body.iter() {
-            table.set(key, value.clone());
-        }
-        let rules = if rule.response {
-            &mut self.filter.response_rules
-        } else {
-            &mut self.filter.rules
-        };
-        if let Some(last) = rules.last_mut().filter(|_| rule.comments.is_empty())
-            && merge(&mut last.table, &table)
-        {
-            return;
-        }
-        rules.push(Commented {
-            comments: rule.comments,
-            table,
-        });
+        self.writes.append(&mut rule.writes);
+        self.rules.push(rule);
     }
 
-    fn finish(mut self) -> Filter {
-        self.filter.plugin = "rules".to_owned();
-        if !self.maps.is_empty() {
-            let maps: Vec<Value> = self.maps.into_iter().map(Value::from).collect();
-            self.filter.keys.set("maps", maps);
+    /// Takes out what ends the rules about connections where none are left.
+    fn drop_idle(&mut self) {
+        while let Some(last) = self.rules.last()
+            && last.hook == Hook::Connection
+            && last.body.get("stop").is_some()
+        {
+            self.rules.pop();
         }
-        self.filter
     }
+
+    fn finish(self) -> Filter {
+        let mut filter = Filter {
+            plugin: "rules".to_owned(),
+            ..Filter::default()
+        };
+        let mut maps = BTreeSet::new();
+        for rule in self.rules {
+            maps.extend(rule.used.maps.iter().cloned());
+            add(&mut filter, rule);
+        }
+        if !maps.is_empty() {
+            let maps: Vec<Value> = maps.into_iter().map(Value::from).collect();
+            filter.keys.set("maps", maps);
+        }
+        filter
+    }
+}
+
+fn add(filter: &mut Filter, rule: Rule) {
+    for (name, value) in rule.when.matchers {
+        if !filter.matchers.iter().any(|(known, _)| *known == name) {
+            filter.matchers.push((name, value));
+        }
+    }
+    let mut table = Table::new();
+    if let Some(when) = rule.when.value {
+        table.set("when", when);
+    }
+    for (key, value) in rule.body.iter() {
+        table.set(key, value.clone());
+    }
+    let rules = match rule.hook {
+        Hook::Connection => &mut filter.connection_rules,
+        Hook::Request => &mut filter.rules,
+        Hook::Response => &mut filter.response_rules,
+    };
+    if let Some(last) = rules.last_mut().filter(|_| rule.comments.is_empty())
+        && merge(&mut last.table, &table)
+    {
+        return;
+    }
+    rules.push(Commented {
+        comments: rule.comments,
+        table,
+    });
 }
 
 /// Keys that edit fields by name.

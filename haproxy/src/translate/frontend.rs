@@ -1,9 +1,7 @@
 //! A `frontend`, or the client's side of a `listen`.
 
-use std::collections::BTreeSet;
-
 use crate::{
-    file::Kind,
+    file::{Kind, Term, Test, What, split_condition},
     problem::Problem,
     remark::Fate,
     text::Line,
@@ -13,28 +11,30 @@ use crate::{
 use super::{
     Translator, bind,
     condition::Names,
-    draft::{Draft, Mode, keyword},
+    draft::{Backends, Draft, Mode, keyword},
     filters::Steps,
-    rule::{Refused, Rule, RuleReader, Wanted},
+    forwarded::{ForwardedFor, original_to},
+    pages,
+    proxy::stats,
+    rule::{MOMENTS, Rule, RuleReader},
     server::only_number,
-    template, timeouts,
-    words::{Words, wrong},
+    tcp, timeouts,
+    words::Words,
 };
 
 impl<'t> Translator<'t> {
-    pub(super) fn frontend(&mut self, draft: &Draft<'t>) {
-        if draft.mode == Mode::Tcp {
-            self.dropped_proxy(draft);
-            return;
-        }
+    pub(super) fn frontend(&mut self, draft: &Draft<'t>, backends: &Backends) {
         let mut frontend = Frontend {
             comments: self.header_comments(draft),
             keys: Table::of("name", draft.name()),
             timeouts: timeouts::frontend(draft),
             filters: Vec::new(),
         };
+        if draft.mode == Mode::Tcp {
+            frontend.keys.set("mode", "tcp");
+        }
         self.binds(draft, &mut frontend);
-        self.default_backend(draft, &mut frontend);
+        self.default_backend(draft, backends, &mut frontend);
         for line in &draft.lines {
             let fate = self.frontend_directive(draft, line, &mut frontend);
             match self.problems.note(fate) {
@@ -47,7 +47,7 @@ impl<'t> Translator<'t> {
             frontend.keys.set("cache", cache);
         }
         self.missing_timeouts(draft);
-        let steps = self.frontend_steps(draft);
+        let steps = self.frontend_steps(draft, backends);
         let (filters, fates) = steps.finish(self.file, &self.maps);
         frontend.filters = filters;
         for (line, fate) in fates {
@@ -58,43 +58,31 @@ impl<'t> Translator<'t> {
         self.weir.frontends.push(frontend);
     }
 
-    /// The first section's comments stand at the top of the file.
-    fn header_comments(&self, draft: &Draft<'t>) -> Vec<String> {
-        let is_first = self
-            .file
-            .sections
-            .first()
-            .is_some_and(|first| first.header.number == draft.section.header.number);
-        if is_first {
-            Vec::new()
-        } else {
-            draft.section.header.comments.clone()
-        }
-    }
-
-    fn missing_timeouts(&mut self, draft: &Draft<'t>) {
-        let missing = timeouts::missing(draft);
-        if !missing.is_empty() {
-            self.remark(&draft.section.header, Fate::nearly(missing.join("; ")));
-        }
-    }
-
-    /// A proxy of a kind that is not carried over.
-    fn dropped_proxy(&mut self, draft: &Draft<'t>) {
-        let why = "the proxy passes TCP through, and only HTTP is carried over";
-        for line in draft.own() {
-            self.remark(line, Fate::dropped(why));
-        }
-        self.remark(&draft.section.header, Fate::dropped(why));
-    }
-
     fn binds(&mut self, draft: &Draft<'t>, frontend: &mut Frontend) {
         let mut all = Vec::new();
-        for line in draft.all("bind") {
-            if let Some((binds, fate)) = self.problems.note(bind::bind(line)) {
-                all.extend(binds);
-                self.remark(line, fate);
+        let mut around = bind::Around {
+            site: &mut self.site,
+            files: self.around,
+            expects_proxy: None,
+            handshake: timeouts::handshake(draft),
+            is_http: draft.mode == Mode::Http,
+        };
+        let mut fates = Vec::new();
+        for line in draft.all("tcp-request") {
+            if let ["tcp-request", "connection", "expect-proxy"] = keyword(line) {
+                let (from, fate) = expected(draft, line);
+                around.expects_proxy = from;
+                fates.push((line, fate));
             }
+        }
+        for line in draft.all("bind") {
+            if let Some((binds, fate)) = self.problems.note(bind::bind(line, &mut around)) {
+                all.extend(binds);
+                fates.push((line, fate));
+            }
+        }
+        for (line, fate) in fates {
+            self.remark(line, fate);
         }
         if all.is_empty() && self.problems.list().is_empty() {
             let header = &draft.section.header;
@@ -105,7 +93,7 @@ impl<'t> Translator<'t> {
         frontend.keys.set("bind", all);
     }
 
-    fn default_backend(&mut self, draft: &Draft<'t>, frontend: &mut Frontend) {
+    fn default_backend(&mut self, draft: &Draft<'t>, backends: &Backends, frontend: &mut Frontend) {
         if draft.section.kind == Kind::Listen
             && draft
                 .all("server")
@@ -118,38 +106,14 @@ impl<'t> Translator<'t> {
         for line in draft.all("default_backend") {
             let mut words = Words::of(line);
             let named = words.need("the name of a backend").and_then(|word| {
-                let names = self.backend_names();
-                match names.contains(&word.text) {
-                    true => Ok(word.text.clone()),
-                    false => {
-                        let problem = wrong(word, format!("no backend is called `{}`", word.text));
-                        Err(
-                            match crate::nearest::nearest(
-                                &word.text,
-                                names.iter().map(String::as_str),
-                            ) {
-                                Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
-                                None => problem.hint(format!("these are {}", names.join(", "))),
-                            },
-                        )
-                    }
-                }
+                backends.named(word, draft.mode)?;
+                Ok(word.text.as_str())
             });
             if let Some(name) = self.problems.note(named) {
                 frontend.keys.set("default_backend", name);
                 self.remark(line, Fate::Same);
             }
         }
-    }
-
-    /// The names that `use_backend` may say.
-    pub(super) fn backend_names(&self) -> Vec<String> {
-        let backends = self
-            .file
-            .sections
-            .iter()
-            .filter(|section| matches!(section.kind, Kind::Backend | Kind::Listen));
-        backends.map(|section| section.name.clone()).collect()
     }
 
     /// What a directive comes to; `None` if that is said elsewhere.
@@ -159,9 +123,18 @@ impl<'t> Translator<'t> {
         line: &'t Line,
         frontend: &mut Frontend,
     ) -> Result<Option<Fate>, Problem> {
+        if let Some(fate) = tcp::without_effect(draft, line) {
+            return Ok(Some(fate));
+        }
         Ok(Some(match keyword(line) {
-            ["timeout", ..] => timeouts::fate(line)?,
-            ["option", "forwardfor", ..] => forwarded_for(line, frontend)?,
+            ["timeout", ..] => timeouts::fate(draft, line)?,
+            ["option", "forwardfor", ..] => {
+                let said = ForwardedFor::read(line)?;
+                if draft.option("forwardfor").is_some() && !said.if_none {
+                    frontend.keys.set("forwarded_for", said.value());
+                }
+                Fate::Same
+            }
             ["option", "dontlognull", ..] => {
                 if draft.option("dontlognull").is_some() {
                     frontend.keys.set("log_empty_connections", false);
@@ -181,11 +154,13 @@ impl<'t> Translator<'t> {
                 Fate::nearly("ids have Weir's own form")
             }
             ["unique-id-format", ..] => Fate::nearly("ids have Weir's own form"),
-            ["errorfile", ..] => super::backend::errorfile(line, &mut frontend.keys)?,
-            [
-                "errorloc" | "errorloc302" | "errorloc303" | "errorfiles" | "http-error",
-                ..,
-            ] => Fate::dropped("a page comes from a file that `error_pages` names"),
+            ["errorfile", ..] => pages::errorfile(line, &mut self.site, &mut frontend.keys)?,
+            ["errorloc" | "errorloc302" | "errorloc303", ..] => {
+                pages::errorloc(line, &mut frontend.keys)?
+            }
+            ["errorfiles" | "http-error", ..] => {
+                Fate::dropped("a page comes from a file that `error_pages` names")
+            }
             ["capture", ..] | ["declare", ..] => {
                 Fate::dropped("the log line has no captured fields")
             }
@@ -213,20 +188,45 @@ impl<'t> Translator<'t> {
     }
 
     /// All that decides about requests, in the order in which HAProxy goes through it.
-    fn frontend_steps(&mut self, draft: &Draft<'t>) -> Steps<'t> {
+    fn frontend_steps(&mut self, draft: &Draft<'t>, backends: &Backends) -> Steps<'t> {
         let mut steps = Steps::default();
-        let backends = self.backend_names();
-        self.monitor(draft, &mut steps);
+        if draft.mode == Mode::Http {
+            self.monitor(draft, &mut steps);
+        }
         let mut reader = RuleReader {
             translator: self,
             draft,
             named: Names::default(),
         };
-        if let Some(line) = draft.option("originalto") {
+        // It changes nothing that rules see; they look at the request as it came.
+        if let Some(line) = draft.option("forwardfor")
+            && draft.mode == Mode::Http
+            && let Ok(said) = ForwardedFor::read(line)
+            && said.if_none
+        {
+            steps.rule(said.rule(), None);
+        }
+        if let Some(line) = draft.option("originalto")
+            && draft.mode == Mode::Http
+        {
             steps.rule(original_to(line), None);
         }
-        let phases: [&[&str]; 3] = [
-            &["tcp-request"],
+        for moment in MOMENTS {
+            let rules = draft.all("tcp-request");
+            let rules = rules.filter(|line| keyword(line)[2] != "expect-proxy");
+            for line in rules.filter(|line| keyword(line)[1] == moment) {
+                let wanted = reader.tcp(line);
+                reader.translator.step(line, wanted, &mut steps);
+            }
+            steps.phase();
+        }
+        // What is left is no moment, or says how long to wait for one.
+        let others = draft.all("tcp-request");
+        for line in others.filter(|line| !MOMENTS.contains(&keyword(line)[1])) {
+            let wanted = reader.tcp(line);
+            reader.translator.step(line, wanted, &mut steps);
+        }
+        let phases: [&[&str]; 2] = [
             &[
                 "http-request",
                 "redirect",
@@ -236,16 +236,14 @@ impl<'t> Translator<'t> {
             &["use_backend"],
         ];
         for keywords in phases {
-            for line in draft
-                .lines
-                .iter()
-                .copied()
-                .filter(|line| keywords.contains(&keyword(line)[0]))
-            {
+            let named = |line: &&Line| keywords.contains(&keyword(line)[0]);
+            for line in draft.lines.iter().copied().filter(named) {
+                if tcp::without_effect(draft, line).is_some() {
+                    continue;
+                }
                 let wanted = match keyword(line)[0] {
-                    "tcp-request" => reader.tcp(line),
                     "redirect" => reader.redirect(line),
-                    "use_backend" => reader.use_backend(line, &backends),
+                    "use_backend" => reader.use_backend(line, backends),
                     _ => reader.http(line),
                 };
                 reader.translator.step(line, wanted, &mut steps);
@@ -253,25 +251,6 @@ impl<'t> Translator<'t> {
             steps.phase();
         }
         steps
-    }
-
-    /// Adds what a directive became, or says why it became nothing.
-    pub(super) fn step(
-        &mut self,
-        line: &'t Line,
-        wanted: Result<Wanted, Refused>,
-        steps: &mut Steps<'t>,
-    ) {
-        match wanted {
-            Ok(Wanted::Rule(rule)) => steps.rule(rule, Some(line)),
-            Ok(Wanted::Login { list, realm }) => steps.login(list, realm, line),
-            Ok(Wanted::Nothing) => self.remark(line, Fate::Same),
-            Err(Refused::Absent(why)) => self.remark(line, Fate::dropped(why)),
-            Err(Refused::Wrong(problem)) => {
-                self.problems.add(problem);
-                self.remark(line, Fate::dropped("it makes no sense"));
-            }
-        }
     }
 
     /// `monitor-uri`: an answer for whoever watches the proxy.
@@ -311,168 +290,56 @@ impl<'t> Translator<'t> {
         rule.comments.clone_from(&line.comments);
         steps.rule(rule, Some(line));
     }
-
-    /// ACLs are carried over by the rules that name them.
-    pub(super) fn acl_fates(&mut self, draft: &Draft<'t>) {
-        // The definitions themselves hold their names, too.
-        let rules = draft.lines.iter().filter(|line| keyword(line)[0] != "acl");
-        let named: BTreeSet<&str> = rules
-            .flat_map(|line| &line.words)
-            .map(|word| word.text.trim_start_matches('!'))
-            .collect();
-        for (name, acl) in &draft.acls {
-            for (test, line) in acl.tests.iter().zip(&acl.lines) {
-                let checked = super::condition::check_fact(test).map(|()| {
-                    match named.contains(name.as_str()) {
-                        true => Fate::Same,
-                        false => Fate::nearly("no rule uses it, so it is left out"),
-                    }
-                });
-                self.settle(line, checked);
-            }
-        }
-    }
-
-    /// Own directives that nobody has looked at: those of the other side, which HAProxy ignores, too, and
-    /// those that nobody knows.
-    pub(super) fn leftovers(&mut self, draft: &Draft<'t>) {
-        for line in draft.own() {
-            if self.remarks.has(line.number)
-                || (draft.section.kind == Kind::Listen && !super::backend::is_known(line))
-                    && is_known(line)
-            {
-                continue;
-            }
-            let both = draft.section.kind == Kind::Listen;
-            if is_known(line) || super::backend::is_known(line) {
-                if !both {
-                    self.remark(
-                        line,
-                        Fate::nearly("it has no effect in this section; HAProxy ignores it, too"),
-                    );
-                }
-                continue;
-            }
-            let word = &line.words[0];
-            let message = format!(
-                "unknown keyword `{}` in a `{}`",
-                word.text,
-                draft.section.kind.word()
-            );
-            let known = KEYWORDS.iter().chain(&super::backend::KEYWORDS).copied();
-            let problem = Problem::new(word.place, message);
-            let problem = match crate::nearest::nearest(&word.text, known) {
-                Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
-                None => problem,
-            };
-            if !self.problems.list().contains(&problem) {
-                self.problems.add(problem);
-            }
-            self.remark(line, Fate::dropped("it makes no sense"));
-        }
-    }
 }
 
-/// Directives of a frontend.
-pub const KEYWORDS: [&str; 44] = [
-    "mode",
-    "bind",
-    "default_backend",
-    "use_backend",
-    "acl",
-    "http-request",
-    "http-response",
-    "http-after-response",
-    "tcp-request",
-    "tcp-response",
-    "redirect",
-    "option",
-    "no",
-    "default",
-    "timeout",
-    "maxconn",
-    "log",
-    "log-format",
-    "log-format-sd",
-    "log-tag",
-    "error-log-format",
-    "capture",
-    "declare",
-    "monitor",
-    "monitor-uri",
-    "unique-id-format",
-    "unique-id-header",
-    "errorfile",
-    "errorfiles",
-    "errorloc",
-    "errorloc302",
-    "errorloc303",
-    "http-error",
-    "stats",
-    "compression",
-    "filter",
-    "rate-limit",
-    "stick-table",
-    "email-alert",
-    "backlog",
-    "id",
-    "description",
-    "enabled",
-    "disabled",
-];
-
-fn is_known(line: &Line) -> bool {
-    KEYWORDS.contains(&keyword(line)[0])
-}
-
-/// `option forwardfor [except NET] [header NAME] [if-none]`.
-fn forwarded_for(line: &Line, frontend: &mut Frontend) -> Result<Fate, Problem> {
-    let mut words = Words::from(&line.words[1], &line.words[2..]);
-    let mut table = Table::new();
-    let mut fate = Fate::Same;
-    while let Some(word) = words.next() {
-        match word.text.as_str() {
-            "except" => table.set(
-                "except",
-                vec![Value::from(words.need("a network")?.text.as_str())],
-            ),
-            "header" => table.set("header", words.need("a name")?.text.as_str()),
-            "if-none" => {
-                fate = Fate::nearly("the address is added even if the client sent such a field")
-            }
-            other => return Err(wrong(word, format!("`{other}` has no meaning here"))),
-        }
-    }
-    let value = if table.is_empty() {
-        Value::Bool(true)
-    } else {
-        table.into()
+/// Of whom `tcp-request connection expect-proxy layer4 [if …]` wants a PROXY header.
+fn expected(draft: &Draft<'_>, line: &Line) -> (Option<Value>, Fate) {
+    let everybody = || Value::List(vec!["0.0.0.0/0".into(), "::/0".into()]);
+    let condition = match split_condition(&line.words) {
+        Ok((_, None)) => return (Some(everybody()), Fate::Same),
+        Ok((_, Some(condition))) => condition,
+        // Said where the rule itself is read.
+        Err(_) => return (None, Fate::Same),
     };
-    frontend.keys.set("forwarded_for", value);
-    Ok(fate)
-}
-
-/// `option originalto [header NAME]`.
-fn original_to(line: &Line) -> Rule {
-    let header = line
-        .words
-        .iter()
-        .position(|word| word.text == "header")
-        .and_then(|at| line.words.get(at + 1));
-    let header = header.map_or("X-Original-To", |word| word.text.as_str());
-    let mut rule = Rule::default();
-    rule.body
-        .set("add_header", Table::of(header, template::LISTENER_ADDRESS));
-    rule.writes
-        .insert(format!("header:{}", header.to_ascii_lowercase()));
-    rule
-}
-
-pub(super) fn stats(line: &Line) -> Fate {
-    match keyword(line) {
-        ["stats", "enable" | "uri", ..] => Fate::dropped(
-            "Weir's figures are at its admin interface: set `admin`, then GET /status and /metrics",
-        ),
-        _ => Fate::dropped("the statistics page is not carried over"),
+    let tests: Vec<Test> = match (condition.unless, condition.any.as_slice()) {
+        (false, any) => any
+            .iter()
+            .map(|all| match all.as_slice() {
+                [
+                    Term {
+                        negated: false,
+                        what: What::Anonymous(test),
+                    },
+                ] => vec![test.clone()],
+                [
+                    Term {
+                        negated: false,
+                        what: What::Named(name),
+                    },
+                ] => draft
+                    .acls
+                    .get(&name.text)
+                    .map_or_else(Vec::new, |acl| acl.tests.clone()),
+                _ => Vec::new(),
+            })
+            .flat_map(|tests| match tests.is_empty() {
+                true => vec![None],
+                false => tests.into_iter().map(Some).collect(),
+            })
+            .collect::<Option<_>>()
+            .unwrap_or_default(),
+        (true, _) => Vec::new(),
+    };
+    let is_source = |test: &Test| {
+        test.sample.fetch.name == "src"
+            && test.sample.converters.is_empty()
+            && test.files.is_empty()
+    };
+    if tests.is_empty() || !tests.iter().all(is_source) {
+        let why = "a PROXY header is wanted of networks: write `if { src NETWORK … }`";
+        return (None, Fate::dropped(why));
     }
+    let networks = tests.iter().flat_map(|test| &test.patterns);
+    let networks: Vec<Value> = networks.map(|network| network.as_str().into()).collect();
+    (Some(Value::List(networks)), Fate::Same)
 }

@@ -15,6 +15,9 @@ impl Translator<'_> {
     }
 
     fn global_directive(&mut self, line: &Line) -> Result<Fate, Problem> {
+        if let Some(fate) = self.site.directive(line)? {
+            return Ok(fate);
+        }
         Ok(match keyword(line) {
             ["maxconn", ..] => {
                 let most = only_number(line, 1, i64::from(u32::MAX))?;
@@ -56,18 +59,33 @@ impl Translator<'_> {
             ["master-worker", ..] => {
                 Fate::dropped("one process loads new configurations while it serves")
             }
-            ["user" | "group" | "uid" | "gid", ..] => {
-                Fate::dropped("the service manager starts Weir as the right user")
+            [key @ ("user" | "group" | "uid" | "gid"), name, _] => {
+                let key = match key {
+                    "user" | "uid" => "user",
+                    _ => "group",
+                };
+                self.weir.top.set(key, name);
+                Fate::Same
             }
-            ["chroot", ..] => Fate::dropped("the service manager confines Weir"),
-            ["pidfile", ..] => Fate::dropped("the service manager knows the process"),
+            ["chroot", folder, _] => {
+                self.weir.top.set("chroot", folder);
+                Fate::nearly(
+                    "a reload reads its files in there, under the same paths; without `chroot`, where they are",
+                )
+            }
+            ["pidfile", file, _] => {
+                self.weir.top.set("pid_file", self.site.file(file));
+                Fate::Same
+            }
             ["log-send-hostname" | "log-tag", ..] => {
                 Fate::dropped("lines carry no name of the machine, and `weir` as tag")
+            }
+            ["tune.ssl.default-dh-param" | "ssl-dh-param-file", ..] => {
+                Fate::nearly("keys are exchanged by elliptic curves, never by such parameters")
             }
             [keyword, ..] if LIKE_BEFORE.contains(&keyword) || keyword.starts_with("tune.") => {
                 Fate::nearly("how Weir uses memory, threads and sockets is not said in the file")
             }
-            ["ca-base" | "crt-base" | "key-base", ..] => Fate::dropped("write whole paths"),
             [keyword, ..] if OF_TLS.contains(&keyword) => {
                 Fate::nearly("TLS has rustls' own modern defaults")
             }
@@ -90,7 +108,16 @@ impl Translator<'_> {
 fn unknown(line: &Line, word: &str) -> Problem {
     let known = LIKE_BEFORE.into_iter().chain(OF_TLS).chain(ABSENT);
     let known = known.chain([
-        "maxconn", "nbthread", "log", "stats", "daemon", "user", "group", "chroot", "pidfile",
+        "maxconn",
+        "nbthread",
+        "log",
+        "stats",
+        "daemon",
+        "user",
+        "group",
+        "chroot",
+        "pidfile",
+        "default-path",
     ]);
     let problem = Problem::new(
         line.words[0].place,
@@ -103,7 +130,7 @@ fn unknown(line: &Line, word: &str) -> Problem {
 }
 
 /// How the process runs, with no difference to clients and servers.
-const LIKE_BEFORE: [&str; 31] = [
+const LIKE_BEFORE: [&str; 30] = [
     "ulimit-n",
     "nbproc",
     "cpu-map",
@@ -132,7 +159,6 @@ const LIKE_BEFORE: [&str; 31] = [
     "grace",
     "close-spread-time",
     "prealloc-fd",
-    "default-path",
     "cluster-secret",
     "pp2-never-send-local",
 ];

@@ -27,6 +27,8 @@ pub struct Maps {
     maps: Vec<(String, String, MapMatching)>,
     /// The first user list of the file: its users are in the variables `user` and `groups`.
     pub first_userlist: Option<String>,
+    /// Where relative paths begin, if the file says so.
+    pub start: Option<String>,
 }
 
 impl Maps {
@@ -40,6 +42,12 @@ impl Maps {
 
     /// The name under which a file is granted.
     pub fn name_of(&mut self, file: &str, matching: MapMatching) -> String {
+        let file = match &self.start {
+            Some(start) if !file.starts_with('/') => {
+                &format!("{}/{file}", start.trim_end_matches('/'))
+            }
+            _ => file,
+        };
         let known = self
             .maps
             .iter()
@@ -72,6 +80,11 @@ impl Maps {
         name
     }
 
+    /// The files of all maps.
+    pub fn files(&self) -> impl Iterator<Item = String> {
+        self.maps.iter().map(|(_, file, _)| file.clone())
+    }
+
     pub fn tables(&self) -> Vec<Table> {
         let table = |(name, file, matching): &(String, String, MapMatching)| {
             let table = Table::of("name", name.as_str()).with("file", file.as_str());
@@ -84,8 +97,9 @@ impl Maps {
     }
 }
 
-/// How a converter such as `map_beg` matches; `None` if it is no map.
-pub fn matching_of_map(converter: &str) -> Option<Result<MapMatching, Reason>> {
+/// How a converter such as `map_beg` looks things up: how the map's keys match, and the converter of `rules`; `None` if
+/// it is no map.
+pub fn matching_of_map(converter: &str) -> Option<Result<(MapMatching, &'static str), Reason>> {
     let how = match converter {
         "map" => "str",
         other => other.strip_prefix("map_")?,
@@ -96,12 +110,17 @@ pub fn matching_of_map(converter: &str) -> Option<Result<MapMatching, Reason>> {
         .trim_end_matches("_str")
         .trim_end_matches("_ip");
     Some(match if how.is_empty() { "str" } else { how } {
-        "str" | "int" => Ok(MapMatching::Exact),
-        "beg" => Ok(MapMatching::Prefix),
-        "ip" => Ok(MapMatching::Cidr),
-        other => Err(format!(
-            "`map_{other}`: Weir's maps compare whole keys, beginnings or networks"
-        )),
+        "str" | "int" => Ok((MapMatching::Exact, "map")),
+        "beg" => Ok((MapMatching::Prefix, "map")),
+        "ip" => Ok((MapMatching::Cidr, "map")),
+        // The plugin goes through the entries by itself.
+        "end" => Ok((MapMatching::Exact, "map_end")),
+        "sub" => Ok((MapMatching::Exact, "map_sub")),
+        "dom" => Ok((MapMatching::Exact, "map_dom")),
+        "dir" => Ok((MapMatching::Exact, "map_dir")),
+        "reg" => Ok((MapMatching::Exact, "map_reg")),
+        "regm" => Ok((MapMatching::Exact, "map_regm")),
+        other => Err(format!("`map_{other}`: Weir has no such converter")),
     })
 }
 
@@ -116,9 +135,19 @@ mod tests {
         assert_eq!(maps.name_of("/etc/a.map", MapMatching::Exact), "a");
         assert_eq!(maps.name_of("/etc/a.map", MapMatching::Prefix), "a-2");
         assert_eq!(maps.name_of("/opt/a.lst", MapMatching::Exact), "a-3");
-        assert_eq!(matching_of_map("map_ip"), Some(Ok(MapMatching::Cidr)));
-        assert_eq!(matching_of_map("map_str_int"), Some(Ok(MapMatching::Exact)));
-        assert!(matching_of_map("map_reg").is_some_and(|how| how.is_err()));
+        assert_eq!(
+            matching_of_map("map_ip"),
+            Some(Ok((MapMatching::Cidr, "map")))
+        );
+        assert_eq!(
+            matching_of_map("map_str_int"),
+            Some(Ok((MapMatching::Exact, "map")))
+        );
+        assert_eq!(
+            matching_of_map("map_sub"),
+            Some(Ok((MapMatching::Exact, "map_sub")))
+        );
+        assert!(matching_of_map("map_len").is_some_and(|how| how.is_err()));
         assert_eq!(matching_of_map("lower"), None);
     }
 }

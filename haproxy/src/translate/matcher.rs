@@ -11,7 +11,7 @@ use crate::{
 use super::{
     auth,
     condition::Names,
-    draft::default_matching,
+    draft::{Mode, default_matching},
     facts::{Reason, Used},
     maps::{MapMatching, Maps},
     template,
@@ -25,6 +25,8 @@ pub struct Matchers<'m> {
     pub read: &'m mut Vec<std::path::PathBuf>,
     /// The names given to tests that had none.
     pub named: &'m mut Names,
+    /// Of the proxy whose rule it is for.
+    pub mode: Mode,
 }
 
 /// Where a matcher looks, as it is written: `raw_path = { … }`, `header = { name = "x", … }`.
@@ -45,7 +47,13 @@ impl Matchers<'_> {
             match name {
                 "always_true" => return Ok(Table::of("always", true).into()),
                 "always_false" => return Ok(Table::of("always", false).into()),
-                "ssl_fc" | "fc_ssl" => return Ok(Table::of("scheme", "https").into()),
+                "ssl_fc" | "fc_ssl" => {
+                    used.request = true;
+                    return Ok(Table::of("scheme", "https").into());
+                }
+                "req.proto_http" | "req_proto_http" => return Ok(self.speaks_http()),
+                "req.ssl_hello_type" | "req_ssl_hello_type" => return greets(&test.patterns),
+                "req.len" | "req_len" => return has_bytes(&test.patterns),
                 "http_auth" => return auth::logged_in(fetch.argument(0), self.maps, used),
                 "http_auth_group" if !test.patterns.is_empty() => {
                     return auth::in_group(fetch.argument(0), &test.patterns, self.maps, used);
@@ -80,6 +88,17 @@ impl Matchers<'_> {
             _ => self.patterns(test, used)?,
         };
         self.with_patterns(test, matching, &patterns, used)
+    }
+
+    /// Whether a client speaks HTTP: in front of HTTP it does, else it is seen by how it begins.
+    fn speaks_http(&self) -> Value {
+        match self.mode {
+            Mode::Http => Table::of("always", true).into(),
+            Mode::Tcp => {
+                let regex = "^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT) ";
+                first(8, Table::of("regex", regex))
+            }
+        }
     }
 
     fn with_patterns(
@@ -122,7 +141,7 @@ impl Matchers<'_> {
             Matching::Integer => return self.numbers(test, patterns, used),
             Matching::Address => Table::of("network", patterns.to_vec()),
             Matching::Bool => Table::of("exact", list_of(["1", "true"])),
-            Matching::Binary => return Err("bytes cannot be compared with".to_owned()),
+            Matching::Binary => text("exact", bytes_of(patterns)?),
         };
         self.compared(test, used, condition)
     }
@@ -290,6 +309,7 @@ fn plain_place(test: &Test, condition: &Table, used: &mut Used) -> Result<Option
             read("query".to_owned());
             place("query")
         }
+        "ssl_fc_sni" | "req.ssl_sni" | "req_ssl_sni" if !network => place("tls_sni"),
         "method" if condition.get("exact").is_some() && condition.len() == 1 => {
             read("method".to_owned());
             place("method")
@@ -373,6 +393,9 @@ fn placed(place: Place, condition: Table) -> Value {
             Some(methods) => Table::of("method", methods.clone()).into(),
             None => Table::of("method", condition).into(),
         },
+        Place { key, name: None } if key == "tls_sni" => {
+            Table::of(key, in_lower_case(condition)).into()
+        }
         Place { key, name: None } => Table::of(key, condition).into(),
         Place {
             key,
@@ -385,6 +408,68 @@ fn placed(place: Place, condition: Table) -> Value {
             Table::of(key, table).into()
         }
     }
+}
+
+/// The name in a hello is shown in lower case.
+fn in_lower_case(condition: Table) -> Table {
+    let is_regex = condition.get("regex").is_some();
+    let lower = |value: &Value| match value {
+        Value::Text(text) => Value::Text(text.to_ascii_lowercase()),
+        other => other.clone(),
+    };
+    let mut lowered = Table::new();
+    for (key, value) in condition.iter() {
+        match value {
+            // An expression may have `\S` in it, so its case is left alone.
+            _ if is_regex => lowered.set(key, value.clone()),
+            Value::Bool(_) if key == "ignore_case" => {}
+            Value::List(list) => lowered.set(key, Value::List(list.iter().map(lower).collect())),
+            value => lowered.set(key, lower(value)),
+        }
+    }
+    lowered
+}
+
+/// A condition on the first so many bytes of a connection.
+fn first(count: u16, condition: Table) -> Value {
+    let mut table = Table::of("of", format!("{{first_bytes({count})}}"));
+    for (key, value) in condition.iter() {
+        table.set(key, value.clone());
+    }
+    Table::of("value", table).into()
+}
+
+/// `req_ssl_hello_type 1`: whether the client begins with a TLS hello.
+fn greets(patterns: &[String]) -> Result<Value, Reason> {
+    match patterns {
+        [one] if one == "1" => Ok(first(6, Table::of("regex", r"(?s)^\x16\x03.{3,6}\x01"))),
+        _ => Err("of a TLS handshake only the client's hello (1) is known".to_owned()),
+    }
+}
+
+/// `req_len gt 0`: whether the client has sent anything.
+fn has_bytes(patterns: &[String]) -> Result<Value, Reason> {
+    match ranges(patterns)?.as_slice() {
+        [(Some(1), None)] => Ok(first(1, Table::of("present", true))),
+        [(Some(0) | None, Some(0))] => Ok(first(1, Table::of("present", false))),
+        _ => Err("it is known whether the client has sent bytes, not how many".to_owned()),
+    }
+}
+
+/// Bytes in hexadecimal as the text that they are shown as.
+fn bytes_of(patterns: &[String]) -> Result<Vec<String>, Reason> {
+    let byte = |pair: &[u8]| {
+        let digits = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(digits, 16).ok().map(char::from)
+    };
+    let one = |pattern: &String| {
+        let digits: Vec<u8> = pattern.bytes().filter(|byte| *byte != b' ').collect();
+        let whole = digits.len() % 2 == 0;
+        let text: Option<String> = digits.chunks(2).map(byte).collect();
+        text.filter(|_| whole)
+            .ok_or_else(|| format!("`{pattern}` is no hexadecimal number"))
+    };
+    patterns.iter().map(one).collect()
 }
 
 /// `hdr_cnt(x) eq 0` and its like: whether there is such a field.

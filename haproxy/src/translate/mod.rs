@@ -1,7 +1,8 @@
 //! From HAProxy's file to a weir.toml that means the same, with a fate for every directive.
 //!
 //! `draft` takes the directives of a proxy with those of its `defaults`, in the order that counts;
-//! `frontend` and `backend` make sections of a draft. What decides about requests goes through `rule`
+//! `frontend` and `backend` make sections of a draft; `proxy` is what they have in common, `tcp` what is different
+//! without requests. What decides about requests goes through `rule`
 //! (a directive to a rule of the plugin `rules`), `condition` and `matcher` (what it depends on),
 //! `template` (texts with facts) and `filters` (rules to filters, in the order in which they must run).
 
@@ -17,6 +18,7 @@ mod cookie;
 mod draft;
 mod facts;
 mod filters;
+mod forwarded;
 mod frontend;
 mod global;
 mod hoist;
@@ -24,11 +26,17 @@ mod log;
 mod maps;
 mod matcher;
 mod options;
+mod pages;
+mod proxy;
 mod redirect;
 mod reply;
 mod resolvers;
 mod rule;
 mod server;
+mod site;
+mod strength;
+mod talk;
+mod tcp;
 mod template;
 mod timeouts;
 mod words;
@@ -38,13 +46,17 @@ use std::{collections::BTreeSet, path::PathBuf};
 use crate::{
     file::{File, Kind, Section},
     problem::{Place, Problem, Problems},
-    remark::{Fate, Remarks},
+    remark::{Fate, Remark, Remarks},
     surroundings::Surroundings,
     text::Line,
     weir::Weir,
 };
 
-use self::{draft::Draft, maps::Maps};
+use self::{
+    draft::{Backends, Draft},
+    maps::Maps,
+    site::Site,
+};
 
 /// What came out.
 pub struct Translated {
@@ -52,6 +64,8 @@ pub struct Translated {
     pub remarks: Remarks,
     /// Files that were read into it.
     pub read: Vec<PathBuf>,
+    /// What a weir.toml in another folder changes.
+    pub relative: Vec<Remark>,
 }
 
 /// What all parts of a translation share.
@@ -61,6 +75,7 @@ struct Translator<'t> {
     problems: &'t mut Problems,
     remarks: Remarks,
     maps: Maps,
+    site: Site,
     read: BTreeSet<PathBuf>,
     weir: Weir,
     /// Directives looked at so far.
@@ -68,19 +83,27 @@ struct Translator<'t> {
 }
 
 /// Translates a whole file. What HAProxy would refuse is noted; then the result is not used.
-pub fn translate(file: &File, around: &dyn Surroundings, problems: &mut Problems) -> Translated {
+pub fn translate(
+    name: &str,
+    file: &File,
+    around: &dyn Surroundings,
+    problems: &mut Problems,
+) -> Translated {
     let mut translator = Translator {
         file,
         around,
         problems,
         remarks: Remarks::default(),
         maps: Maps::default(),
+        site: Site::in_folder_of(name),
         read: BTreeSet::new(),
         weir: Weir::default(),
         effort: 0,
     };
     translator.sections();
+    let relative = translator.relative_paths();
     Translated {
+        relative,
         weir: translator.weir,
         remarks: translator.remarks,
         read: translator.read.into_iter().collect(),
@@ -100,6 +123,7 @@ impl<'t> Translator<'t> {
         for section in file.of(Kind::Global) {
             self.global(section);
         }
+        self.maps.start.clone_from(&self.site.start);
         for section in file
             .sections
             .iter()
@@ -107,7 +131,7 @@ impl<'t> Translator<'t> {
         {
             self.other(section);
         }
-        let proxies: Vec<Draft<'_>> = (0..)
+        let mut proxies: Vec<Draft<'_>> = (0..)
             .zip(&file.sections)
             .filter(|(_, section)| section.kind.is_proxy())
             .map(|(position, section)| self.draft(position, section))
@@ -115,10 +139,12 @@ impl<'t> Translator<'t> {
         if self.problems.are_many() || self.effort > draft::MOST_EFFORT {
             return;
         }
+        self.settle_modes(&mut proxies);
+        let backends = Backends::new(&proxies);
         self.logs(&proxies);
         for draft in &proxies {
             if draft.is_frontend() {
-                self.frontend(draft);
+                self.frontend(draft, &backends);
             }
             if draft.is_backend() {
                 self.backend(draft);
@@ -173,7 +199,7 @@ impl<'t> Translator<'t> {
             if self.remarks.has(line.number) {
                 continue;
             }
-            let known = frontend::KEYWORDS.iter().chain(&backend::KEYWORDS);
+            let known = proxy::OF_FRONTENDS.iter().chain(&proxy::OF_BACKENDS);
             let word = &line.words[0];
             if known.clone().any(|known| *known == word.text) {
                 self.remark(line, Fate::Same);

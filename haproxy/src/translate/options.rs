@@ -85,7 +85,8 @@ pub fn fate(draft: &Draft<'_>, line: &Line) -> Result<Fate, Problem> {
     }
     match name {
         "forwardfor" | "originalto" => Ok(Fate::Same),
-        "tcplog" if draft.mode == Mode::Tcp => Ok(Fate::Same),
+        // The last one counts; lines are httplog's anyway if none says so.
+        "tcplog" if draft.mode == Mode::Tcp || draft.option("httplog").is_some() => Ok(Fate::Same),
         "httplog" if line.words.get(2).is_some_and(|word| word.text == "clf") => {
             Ok(Fate::nearly("lines are httplog's, not CLF"))
         }

@@ -7,7 +7,12 @@ use crate::{
     weir::{Table, Value},
 };
 
-use super::words::{Words, number, wrong};
+use super::{
+    draft::Mode,
+    site::Site,
+    strength::Strength,
+    words::{Words, number, wrong},
+};
 
 /// What a line, or the defaults before it, say about a server.
 #[derive(Debug, Clone, Default)]
@@ -32,12 +37,57 @@ pub struct Server {
     pub tls: Option<Table>,
     /// What is said of TLS before it is known whether there is any.
     pub tls_more: Table,
+    pub strength: Strength,
+    pub send_proxy: Option<SendProxy>,
+    /// Whether checks begin with the header, too, wherever they go.
+    pub check_send_proxy: bool,
     /// Keywords without equivalent, or with a difference.
     pub fate: Option<Fate>,
 }
 
+/// The PROXY header that a server is sent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    V1,
+    V2,
+}
+
+/// With what is added to it.
+#[derive(Debug, Clone)]
+pub struct SendProxy {
+    pub version: Version,
+    pub add: Vec<&'static str>,
+}
+
+impl SendProxy {
+    fn of(version: Version) -> Self {
+        Self {
+            version,
+            add: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, what: &'static str) {
+        if !self.add.contains(&what) {
+            self.add.push(what);
+        }
+    }
+
+    fn value(&self) -> Value {
+        let version = match self.version {
+            Version::V1 => "v1",
+            Version::V2 => "v2",
+        };
+        if self.add.is_empty() || self.version == Version::V1 {
+            return version.into();
+        }
+        let add: Vec<Value> = self.add.iter().map(|what| Value::from(*what)).collect();
+        Table::of("version", version).with("add", add).into()
+    }
+}
+
 /// Reads a whole `server` line.
-pub fn server(line: &Line, defaults: &Server) -> Result<Server, Problem> {
+pub fn server(line: &Line, defaults: &Server, site: &mut Site) -> Result<Server, Problem> {
     let mut words = Words::of(line);
     let mut server = defaults.clone();
     let name = words.need("a name")?;
@@ -46,22 +96,22 @@ pub fn server(line: &Line, defaults: &Server) -> Result<Server, Problem> {
     let (text, fate) = self::address(&address.text).map_err(|what| wrong(address, what))?;
     server.address = text;
     server.note(fate);
-    server.options(&mut words)?;
+    server.options(&mut words, site)?;
     Ok(server)
 }
 
 /// Reads what a `default-server` line adds.
-pub fn default_server(line: &Line, defaults: &Server) -> Result<Server, Problem> {
+pub fn default_server(line: &Line, defaults: &Server, site: &mut Site) -> Result<Server, Problem> {
     let mut server = Server {
         fate: None,
         ..defaults.clone()
     };
-    server.options(&mut Words::of(line))?;
+    server.options(&mut Words::of(line), site)?;
     Ok(server)
 }
 
 /// What a `server-template` line stands for: a server with slots.
-pub fn server_template(line: &Line, defaults: &Server) -> Result<Server, Problem> {
+pub fn server_template(line: &Line, defaults: &Server, site: &mut Site) -> Result<Server, Problem> {
     let mut words = Words::of(line);
     let prefix = words.need("a prefix for the names")?;
     let count = words.need("a number")?;
@@ -90,7 +140,7 @@ pub fn server_template(line: &Line, defaults: &Server) -> Result<Server, Problem
         ..defaults.clone()
     };
     one.note(fate);
-    one.options(&mut words)?;
+    one.options(&mut words, site)?;
     if first != 1 {
         one.note(Fate::nearly("they are numbered from 1"));
     }
@@ -153,14 +203,23 @@ impl Server {
         self.note(Fate::dropped(what));
     }
 
-    fn options(&mut self, words: &mut Words<'_>) -> Result<(), Problem> {
+    fn options(&mut self, words: &mut Words<'_>, site: &mut Site) -> Result<(), Problem> {
         while let Some(word) = words.next() {
-            self.option(word, words)?;
+            self.option(word, words, site)?;
         }
         Ok(())
     }
 
-    fn option(&mut self, word: &Word, words: &mut Words<'_>) -> Result<(), Problem> {
+    fn option(
+        &mut self,
+        word: &Word,
+        words: &mut Words<'_>,
+        site: &mut Site,
+    ) -> Result<(), Problem> {
+        if let Some(fate) = self.strength.option(word, words)? {
+            self.note(fate);
+            return Ok(());
+        }
         let time = |words: &mut Words<'_>| -> Result<String, Problem> {
             let word = words.need("a time")?;
             let time = text::duration(&word.text, "ms").map_err(|what| wrong(word, what))?;
@@ -173,12 +232,13 @@ impl Server {
             "check" => self.check = true,
             "no-check" => self.check = false,
             "inter" => self.inter = Some(time(words)?),
-            "fastinter" | "downinter" => {
-                time(words)?;
-                self.note(Fate::nearly(format!(
-                    "checks are as far apart as ever, without `{}`",
-                    word.text
-                )));
+            "fastinter" => {
+                let time = time(words)?;
+                self.check_more.set("fast_interval", time);
+            }
+            "downinter" => {
+                let time = time(words)?;
+                self.check_more.set("down_interval", time);
             }
             "fall" => self.fall = Some(super::check::count(words)?),
             "rise" => self.rise = Some(super::check::count(words)?),
@@ -210,15 +270,28 @@ impl Server {
                 self.tls.get_or_insert_default();
             }
             "no-ssl" => self.tls = None,
-            "send-proxy" | "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
-                self.dropped("servers are not sent the PROXY protocol");
+            "send-proxy" => self.send_proxy = Some(SendProxy::of(Version::V1)),
+            "send-proxy-v2" => self.send_proxy_v2(None),
+            "send-proxy-v2-ssl" => self.send_proxy_v2(Some("tls")),
+            "send-proxy-v2-ssl-cn" => self.send_proxy_v2(Some("tls")),
+            "no-send-proxy" | "no-send-proxy-v2" => self.send_proxy = None,
+            "check-send-proxy" => self.check_send_proxy = true,
+            "proxy-v2-options" => {
+                let options = words.need("a list of options")?;
+                for option in options.text.split(',') {
+                    self.proxy_option(option)
+                        .map_err(|what| wrong(options, what))?;
+                }
             }
-            "check-send-proxy" | "check-ssl" | "no-check-ssl" | "check-via-socks4" => {
-                self.dropped(&format!("`{}`", word.text));
+            "no-check-ssl" => self.check_more.set("tls", false),
+            "check-ssl" => {
+                self.note(Fate::nearly(
+                    "checks are made in TLS if the server is spoken to in TLS",
+                ));
             }
-            "tfo" | "no-tfo" | "enabled" | "stick" | "no-send-proxy" | "no-verifyhost"
-            | "no-sslv3" | "no-tlsv10" | "no-tlsv11" | "no-tlsv12" | "no-tlsv13"
-            | "no-tls-tickets" | "ssl-reuse" | "no-ssl-reuse" | "allow-0rtt" => {}
+            "check-via-socks4" => self.dropped("there are no SOCKS proxies on the way"),
+            "tfo" | "no-tfo" | "enabled" | "stick" | "no-verifyhost" | "ssl-reuse"
+            | "no-ssl-reuse" | "allow-0rtt" => {}
             "verify" => {
                 let how = words.need("`none` or `required`")?;
                 match how.text.as_str() {
@@ -232,7 +305,13 @@ impl Server {
                     "crl-file" => "crl",
                     _ => "certificate",
                 };
-                self.tls_more.set(key, words.need("a file")?.text.as_str());
+                let file = words.need("a file")?.text.as_str();
+                match (key, file) {
+                    // What the system trusts is what Weir trusts if nothing is said.
+                    ("ca", "@system-ca") => {}
+                    ("certificate", file) => self.tls_more.set(key, site.certificate(file)),
+                    (key, file) => self.tls_more.set(key, site.authority(file)),
+                }
             }
             "sni" | "verifyhost" => {
                 let name = words.need("a name")?;
@@ -250,35 +329,30 @@ impl Server {
             }
             "alpn" => {
                 let protocols = words.need("protocols")?;
-                if protocols.text.contains("h2") {
-                    self.note(Fate::nearly("servers are spoken to in HTTP/1"));
+                match protocols.text.as_str() {
+                    "h2" => self.more.set("protocol", "h2"),
+                    both if both.split(',').any(|protocol| protocol == "h2") => {
+                        self.note(Fate::nearly(
+                            "it is spoken to in HTTP/1; say `protocol = \"h2\"` for the other",
+                        ))
+                    }
+                    _ => {}
                 }
-            }
-            key @ ("ssl-min-ver" | "ssl-max-ver") => {
-                let version = words.need("a version")?;
-                let fate = super::bind::version(key, version, &mut self.tls_more)?;
-                self.note(fate);
-            }
-            "ciphers" | "ciphersuites" | "curves" | "sigalgs" => {
-                words.need("a value")?;
-                self.note(Fate::nearly(format!(
-                    "`{}` are those that rustls has",
-                    word.text
-                )));
             }
             "npn" | "check-sni" | "check-alpn" => {
                 words.need("a value")?;
                 self.dropped(&format!("`{}`", word.text));
             }
-            "proto" | "check-proto" => {
-                let proto = words.need("a protocol")?;
-                if proto.text != "h1" {
-                    self.dropped(&format!(
-                        "servers are spoken to in HTTP/1, not `{}`",
-                        proto.text
-                    ));
-                }
-            }
+            "proto" => match words.need("a protocol")?.text.as_str() {
+                "h1" | "none" => {}
+                "h2" => self.more.set("protocol", "h2"),
+                other => self.dropped(&format!("servers are not spoken to in `{other}`")),
+            },
+            "check-proto" => match words.need("a protocol")?.text.as_str() {
+                "h1" | "none" => {}
+                "h2" => self.check_more.set("http2", true),
+                other => self.dropped(&format!("servers are not asked in `{other}`")),
+            },
             "namespace" => {
                 let name = words.need("a namespace")?;
                 self.more.set("namespace", name.text.as_str());
@@ -348,13 +422,12 @@ impl Server {
                 .set("track", words.need("a server")?.text.as_str()),
             "source" => {
                 let address = words.need("an address")?;
-                let text = address.text.trim_end_matches(":0");
-                if text.parse::<std::net::IpAddr>().is_ok()
-                    || text.parse::<std::net::SocketAddr>().is_ok()
-                {
-                    self.more.set("source", text);
-                } else {
-                    self.dropped(&format!("`source {}`", address.text));
+                match source(&address.text) {
+                    Some(source) => self.more.set("source", source),
+                    None => self.dropped(&format!(
+                        "connections come from an address, and `{}` is none",
+                        address.text
+                    )),
                 }
             }
             "usesrc" | "interface" | "mark" | "tos" | "socks4" | "redir" => {
@@ -393,8 +466,9 @@ impl Server {
                     .set("address", address.text.as_str());
             }
             "no-agent-check" => self.agent = None,
-            "set-proxy-v2-tlv-fmt" | "proxy-v2-options" => {
+            "set-proxy-v2-tlv-fmt" => {
                 words.need("a value")?;
+                self.dropped("additions to PROXY headers are those that the protocol names");
             }
             other => {
                 const KNOWN: [&str; 24] = [
@@ -433,6 +507,61 @@ impl Server {
         Ok(())
     }
 
+    fn send_proxy_v2(&mut self, add: Option<&'static str>) {
+        let mut header = match self.send_proxy.take() {
+            Some(header) if header.version == Version::V2 => header,
+            _ => SendProxy::of(Version::V2),
+        };
+        if let Some(add) = add {
+            header.add(add);
+        }
+        self.send_proxy = Some(header);
+    }
+
+    /// One of `proxy-v2-options`.
+    fn proxy_option(&mut self, option: &str) -> Result<(), String> {
+        let add = match option {
+            "ssl" | "cert-cn" | "ssl-cipher" | "cert-sig" | "cert-key" => "tls",
+            "authority" => "authority",
+            "crc32c" => "crc32c",
+            "unique-id" => "unique-id",
+            other => return Err(format!("`{other}` is no addition to a PROXY header")),
+        };
+        // They may stand before the word that asks for a header; without that word they mean nothing.
+        let header = self.send_proxy.get_or_insert(SendProxy::of(Version::V2));
+        header.add(add);
+        Ok(())
+    }
+
+    /// Takes out what a backend of this mode cannot use.
+    pub fn fit(&mut self, mode: Mode) {
+        if mode == Mode::Tcp && self.more.remove("protocol").is_some() {
+            self.note(Fate::nearly(
+                "in TCP mode it is spoken to in whatever the client speaks",
+            ));
+        }
+        if self.send_proxy.is_some() && self.more.remove("protocol").is_some() {
+            self.note(Fate::nearly(
+                "it is spoken to in HTTP/1: a connection of HTTP/2 is many clients' and has no PROXY header",
+            ));
+        }
+        if self.check_send_proxy && self.send_proxy.is_none() {
+            self.note(Fate::nearly(
+                "checks begin with a PROXY header only if connections do (`send-proxy`)",
+            ));
+        }
+    }
+
+    /// What is said of its check besides how and how often.
+    pub fn check_table(&self) -> Table {
+        let mut table = self.check_more.clone();
+        let elsewhere = table.get("port").is_some() || table.get("address").is_some();
+        if self.send_proxy.is_some() && elsewhere && !self.check_send_proxy {
+            table.set("send_proxy", false);
+        }
+        table
+    }
+
     /// Its table in weir.toml, without what is said of its check.
     pub fn table(&self) -> Table {
         let mut table =
@@ -464,10 +593,15 @@ impl Server {
                 _ => table.set("observe", self.observe.clone()),
             }
         }
+        if let Some(header) = &self.send_proxy {
+            table.set("send_proxy", header.value());
+        }
         if self.tls.is_some() {
-            match self.tls_more.is_empty() {
+            let mut tls = self.tls_more.clone();
+            self.strength.write(&mut tls);
+            match tls.is_empty() {
                 true => table.set("tls", true),
-                false => table.set("tls", self.tls_more.clone()),
+                false => table.set("tls", tls),
             }
         }
         if let Some(agent) = &self.agent {
@@ -483,6 +617,22 @@ impl Server {
             !after.contains(':')
         }
     }
+}
+
+/// Where connections come from: an address, perhaps with a port or a range of ports.
+pub fn source(text: &str) -> Option<&str> {
+    let text = text.trim_end_matches(":0");
+    if text.parse::<std::net::IpAddr>().is_ok() {
+        return Some(text);
+    }
+    let (address, ports) = text.rsplit_once(':')?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    let sound = match ports.split_once('-') {
+        None => is_port(ports),
+        Some((first, last)) => is_port(first) && is_port(last),
+    };
+    (sound && address.parse::<std::net::IpAddr>().is_ok()).then_some(text)
 }
 
 /// Reads a number that stands alone.

@@ -46,11 +46,12 @@ fn converter(call: &Call, maps: &mut Maps, used: &mut Used) -> Result<String, Re
         let file = call
             .argument(0)
             .ok_or_else(|| format!("`{name}` needs a file"))?;
-        let map = maps.name_of(file, matching?);
+        let (matching, converter) = matching?;
+        let map = maps.name_of(file, matching);
         used.maps.insert(map.clone());
         return Ok(match call.arguments.get(1) {
-            Some(default) => format!("map({map},{})", quoted(default)),
-            None => format!("map({map})"),
+            Some(default) => format!("{converter}({map},{})", quoted(default)),
+            None => format!("{converter}({map})"),
         });
     }
     match name {

@@ -8,7 +8,10 @@ use crate::{
     weir::Table,
 };
 
-use super::{draft::Draft, words::Words};
+use super::{
+    draft::{Draft, Mode, keyword},
+    words::Words,
+};
 
 /// Weir takes no longer ones.
 const LONGEST: Duration = Duration {
@@ -74,6 +77,15 @@ fn table<const N: usize>(times: [(&str, Option<Duration>); N]) -> Table {
 /// The client's side.
 pub fn frontend(draft: &Draft<'_>) -> Table {
     let client = value(draft, "client");
+    let inspect = inspect_delay(draft);
+    if draft.mode == Mode::Tcp {
+        let fin = value(draft, "client-fin");
+        return table([
+            ("client", client),
+            ("inspect", inspect),
+            ("client_fin", fin),
+        ]);
+    }
     let request = value(draft, "http-request").or(client);
     let keep_alive = value(draft, "http-keep-alive")
         .or(value(draft, "http-request"))
@@ -85,6 +97,19 @@ pub fn frontend(draft: &Draft<'_>) -> Table {
     ])
 }
 
+/// The limit of a TLS handshake, if there is one of its own.
+pub fn handshake(draft: &Draft<'_>) -> Option<String> {
+    value(draft, "client-hs").map(|time| time.min(LONGEST).to_string())
+}
+
+/// How long the first bytes of a connection are waited for, if that is said.
+fn inspect_delay(draft: &Draft<'_>) -> Option<Duration> {
+    let lines = draft.all("tcp-request");
+    let said = lines.filter(|line| keyword(line)[1] == "inspect-delay");
+    let time = |line: &Line| crate::text::duration(keyword(line)[2], "ms").ok();
+    said.filter_map(time).last()
+}
+
 /// The servers' side.
 pub fn backend(draft: &Draft<'_>) -> Table {
     let server = value(draft, "server");
@@ -94,11 +119,13 @@ pub fn backend(draft: &Draft<'_>) -> Table {
         (Some(server), Some(client)) => Some(server.min(client)),
         (server, client) => server.or(client),
     });
+    let fin = value(draft, "server-fin").filter(|_| draft.mode == Mode::Tcp);
     table([
         ("connect", connect),
         ("server", server),
         ("queue", queue),
         ("tunnel", tunnel),
+        ("server_fin", fin),
     ])
 }
 
@@ -121,14 +148,14 @@ pub fn check(draft: &Draft<'_>) -> Option<Duration> {
 }
 
 /// What becomes of a timeout, wherever it stands.
-pub fn fate(line: &Line) -> Result<Fate, Problem> {
+pub fn fate(draft: &Draft<'_>, line: &Line) -> Result<Fate, Problem> {
     let (name, _) = read(line)?;
     Ok(match name {
+        "client-fin" | "server-fin" if draft.mode == Mode::Tcp => Fate::Same,
         "tarpit" => Fate::dropped("nobody is kept waiting on purpose"),
         "client-fin" | "server-fin" => {
             Fate::nearly("a connection that one side has closed has the ordinary limits")
         }
-        "client-hs" => Fate::dropped("a handshake has the limit of a request"),
         _ => Fate::Same,
     })
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::{
-    problem::{Place, Problem},
+    problem::Problem,
     text::{self, Duration, Line, Word},
 };
 
@@ -116,8 +116,4 @@ pub fn number(word: &Word, least: i64, most: i64) -> Result<i64, Problem> {
 
 pub fn wrong(word: &Word, what: impl Display) -> Problem {
     Problem::new(word.place, what.to_string())
-}
-
-pub fn at(place: Place, what: impl Display) -> Problem {
-    Problem::new(place, what.to_string())
 }

@@ -47,6 +47,7 @@ pub struct Filter {
     pub config: Table,
     /// Printed as `match.NAME = …`.
     pub matchers: Vec<(String, Value)>,
+    pub connection_rules: Vec<Commented>,
     pub rules: Vec<Commented>,
     pub response_rules: Vec<Commented>,
 }

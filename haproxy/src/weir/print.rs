@@ -148,6 +148,7 @@ impl Page<'_, '_> {
         self.keys(&filter.keys)?;
         if filter.config.is_empty()
             && filter.matchers.is_empty()
+            && filter.connection_rules.is_empty()
             && filter.rules.is_empty()
             && filter.response_rules.is_empty()
         {
@@ -158,6 +159,7 @@ impl Page<'_, '_> {
         for (name, value) in &filter.matchers {
             self.key(&format!("match.{}", key(name)), value)?;
         }
+        self.list("connection_rule", &filter.connection_rules)?;
         self.list("rule", &filter.rules)?;
         self.list("response_rule", &filter.response_rules)
     }

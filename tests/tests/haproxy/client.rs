@@ -40,12 +40,14 @@ impl Client {
                 BufReader::new(stream)
             }
         };
+        const CLOSED: &str = "closed without an answer";
+        // Whoever is turned away at once may hear of it before or after sending.
         if stream.get_mut().write_all(bytes).is_err() {
-            return "cannot be sent".to_owned();
+            return CLOSED.to_owned();
         }
         let is_head = bytes.starts_with(b"HEAD ");
         let Some(answer) = read_answer(&mut stream, is_head) else {
-            return "closed without an answer".to_owned();
+            return CLOSED.to_owned();
         };
         let closed = answer.until_close || is_closed(&mut stream);
         if !closed {
