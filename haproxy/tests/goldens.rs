@@ -116,6 +116,7 @@ fn every_directive_has_exactly_one_fate() {
                 "listen",
                 "userlist",
                 "resolvers",
+                "cache",
             ];
             let first = line.split_whitespace().next().unwrap_or_default();
             !(first.is_empty() || first.starts_with(['#', '.']) || section.contains(&first))

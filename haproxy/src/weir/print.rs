@@ -203,6 +203,7 @@ mod tests {
             timeouts: Table::of("client", "5s"),
             logs: Some(Vec::new()),
             maps: Vec::new(),
+            caches: Vec::new(),
             resolvers: Vec::new(),
             frontends: vec![Frontend {
                 comments: vec!["doors".to_owned()],
