@@ -31,11 +31,10 @@ pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop
             () = stop.notified() => return,
         };
         match arrived {
-            Ok((stream, peer)) => {
+            Ok(client) => {
                 warned = false;
                 let arrival = Arrival {
-                    stream,
-                    peer,
+                    client,
                     listener: id,
                     open: worker.open_connection(),
                     source: None,
@@ -87,7 +86,7 @@ fn count_source(worker: &Worker, arrival: &Arrival) -> Result<Option<FromSource>
     let generation = worker.current();
     let frontend = generation.frontend_of(arrival.listener);
     let frontend = frontend.map(|frontend| &generation.shared.frontends[frontend]);
-    let (Some(frontend), PeerAddress::Ip(client)) = (frontend, arrival.peer) else {
+    let (Some(frontend), PeerAddress::Ip(client)) = (frontend, arrival.client.peer) else {
         return Ok(None);
     };
     let Some(most) = frontend.per_client else {

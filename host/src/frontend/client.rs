@@ -110,10 +110,10 @@ impl Client {
         poll_fn(|cx| {
             // A new connection is only said to be readable; one that was read from is known to be.
             let readable = match self.requests {
-                0 => self.stream.poll_arrived(cx),
-                _ => self.stream.poll_readable(cx),
+                0 => self.poll_first_bytes(cx),
+                _ => self.stream.poll_readable(cx).is_ready(),
             };
-            if readable.is_ready() {
+            if readable {
                 return Poll::Ready(Awaited::Readable);
             }
             if self.worker.process.is_draining() || self.is_orphaned(generation) {
@@ -130,6 +130,17 @@ impl Client {
             Poll::Ready(Awaited::TimedOut)
         })
         .await
+    }
+
+    /// Reads what a new client has sent. True once there is something, be it the end.
+    fn poll_first_bytes(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut buffer = self.worker.buffers.small();
+        let read = self.stream.poll_read(cx, &mut buffer);
+        match buffer.is_empty() {
+            true => self.worker.buffers.give(buffer),
+            false => self.buffer = Some(buffer),
+        }
+        read.is_ready()
     }
 
     /// Whether a generation since `seen` took the listener away.
@@ -208,6 +219,11 @@ impl Client {
         if let Some(buffer) = self.buffer.take_if(|buffer| buffer.is_empty()) {
             self.worker.buffers.give(buffer);
         }
+    }
+
+    /// Where its buffers come from and go back to.
+    pub fn buffers(&self) -> &BufferPool {
+        &self.worker.buffers
     }
 
     /// Whether bytes of a next request are here already.

@@ -22,14 +22,13 @@ use super::{
 use crate::{
     config::{Alpn, Mode},
     http::bad::BadRequest,
-    net::{ListenerId, PeerAddress, Stream},
+    net::{Incoming, ListenerId},
 };
 
 /// A client that was accepted.
 #[derive(Debug)]
 pub struct Arrival {
-    pub stream: Stream,
-    pub peer: PeerAddress,
+    pub client: Incoming,
     pub listener: ListenerId,
     /// Lets a worker that drains wait for this client too.
     pub open: OpenConnection,
@@ -41,13 +40,16 @@ pub struct Arrival {
 /// of the frontend.
 pub async fn serve(worker: Rc<Worker>, arrival: Arrival, admissions: [Admission; 2]) {
     let Arrival {
-        stream,
-        peer,
+        client: Incoming {
+            stream,
+            peer,
+            local,
+        },
         listener,
         open: _open,
         source: _source,
     } = arrival;
-    let mut ends = Ends::new(peer, stream.local_address());
+    let mut ends = Ends::new(peer, local);
     let accepted = Instant::now();
     if door::enter(&worker, &stream, &mut ends, listener)
         .await

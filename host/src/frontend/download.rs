@@ -4,7 +4,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 
-use super::transfer::{WaitsFor, read_more};
+use super::{
+    splicing::Splicing,
+    transfer::{WaitsFor, read_more},
+};
 use crate::{
     http::{
         body::{BadBody, BodyEvent, BodyReader},
@@ -25,6 +28,7 @@ pub struct Download {
     sent: usize,
     /// Bytes at the start of the server's buffer that go out as they are.
     plain: usize,
+    splicing: Splicing,
     ended: bool,
     /// Bytes taken by the client, head included.
     pub bytes: u64,
@@ -50,6 +54,7 @@ impl Download {
             out,
             sent: 0,
             plain: 0,
+            splicing: Splicing::default(),
             bytes: 0,
         }
     }
@@ -165,10 +170,35 @@ impl Download {
                 }
                 continue;
             }
+            match ready!(self.splicing.poll_drain(cx, client)) {
+                Ok(0) => {}
+                Ok(n) => {
+                    self.bytes += n as u64;
+                    continue;
+                }
+                Err(_) => return Poll::Ready(Err(DownloadError::ClientGone)),
+            }
             if self.ended {
+                self.splicing.rest(buffers);
                 return Poll::Ready(Ok(()));
             }
             *waits_for = WaitsFor::Server;
+            let left = match self.chunked {
+                true => 0,
+                false => self.body.unbroken(),
+            };
+            let sockets = (&*server, &*client);
+            if self.splicing.takes_over(left, sockets, buffer, buffers) {
+                match ready!(self.splicing.poll_fill(cx, server, left, buffers)) {
+                    Ok(Some(n)) if n > 0 => {
+                        self.body.skip(n as u64);
+                        self.ended = self.body.is_done();
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Ok(Some(_)) | Err(_) => return Poll::Ready(Err(DownloadError::Truncated)),
+                }
+            }
             match ready!(read_more(cx, server, buffer, buffers)) {
                 Ok(0) if self.body.eof().is_ok() => self.end(),
                 // A reset is never an orderly end, even where the end of the connection is one.

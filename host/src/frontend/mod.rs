@@ -32,6 +32,7 @@ mod secure;
 mod session;
 mod side;
 mod sources;
+mod splicing;
 mod staged;
 mod talk;
 mod transfer;

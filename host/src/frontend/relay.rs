@@ -181,7 +181,7 @@ impl Way {
             ready!(from.poll_readable(cx))?;
             match self.pipe(worker) {
                 Ok(pipe) => {
-                    let count = ready!(pipe.poll_fill(cx, from))?;
+                    let count = ready!(pipe.poll_fill(cx, from, usize::MAX))?;
                     self.weigh(count < SMALL);
                     return Poll::Ready(Ok(count));
                 }
@@ -193,7 +193,7 @@ impl Way {
             Carrier::Buffer(buffer) => Some(buffer),
             Carrier::None => None,
             Carrier::Pipe(pipe) => {
-                worker.pipes.give(pipe);
+                worker.buffers.pipes.give(pipe);
                 None
             }
         };
@@ -223,7 +223,7 @@ impl Way {
 
     fn pipe(&mut self, worker: &Worker) -> io::Result<&mut Pipe> {
         if !matches!(self.carrier, Carrier::Pipe(_)) {
-            let pipe = worker.pipes.take()?;
+            let pipe = worker.buffers.pipes.take()?;
             self.rest(worker);
             self.carrier = Carrier::Pipe(pipe);
         }
@@ -238,7 +238,7 @@ impl Way {
         match std::mem::replace(&mut self.carrier, Carrier::None) {
             Carrier::None => {}
             Carrier::Buffer(buffer) => worker.buffers.give(buffer),
-            Carrier::Pipe(pipe) => worker.pipes.give(pipe),
+            Carrier::Pipe(pipe) => worker.buffers.pipes.give(pipe),
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::task::{Context, Poll, ready};
 
-use super::transfer::{WaitsFor, read_more};
+use super::{
+    splicing::Splicing,
+    transfer::{WaitsFor, read_more},
+};
 use crate::{
     http::{
         body::{BadBody, BodyEvent, BodyReader},
@@ -24,7 +27,8 @@ pub struct Upload {
     sent: usize,
     /// Bytes at the start of the client's buffer that go out as they are.
     plain: usize,
-    /// The end of the body is in `out`.
+    splicing: Splicing,
+    /// The end of the body is in `out`, or has gone.
     ended: bool,
     pub bytes: u64,
     /// Whether any of the body has left the proxy, after which the request cannot be sent again.
@@ -52,13 +56,14 @@ impl Upload {
             out,
             sent: 0,
             plain: 0,
+            splicing: Splicing::default(),
             bytes: 0,
             body_begun: false,
         }
     }
 
     pub fn is_done(&self) -> bool {
-        self.ended && self.plain == 0 && self.sent == self.out.len()
+        self.ended && self.plain == 0 && self.sent == self.out.len() && self.splicing.is_empty()
     }
 
     /// Whether all of the request is still here or yet to come, so that nothing of its body could arrive
@@ -120,10 +125,35 @@ impl Upload {
                 }
                 continue;
             }
+            match ready!(self.splicing.poll_drain(cx, server)) {
+                Ok(0) => {}
+                Ok(n) => {
+                    self.bytes += n as u64;
+                    continue;
+                }
+                Err(_) => return Poll::Ready(Err(UploadError::ServerGone)),
+            }
             if self.ended {
+                self.splicing.rest(buffers);
                 return Poll::Ready(Ok(()));
             }
             *waits_for = WaitsFor::Client;
+            let left = match self.chunked || !self.body_begun {
+                true => 0,
+                false => self.body.unbroken(),
+            };
+            let sockets = (&*client, &*server);
+            if self.splicing.takes_over(left, sockets, buffer, buffers) {
+                match ready!(self.splicing.poll_fill(cx, client, left, buffers)) {
+                    Ok(Some(n)) if n > 0 => {
+                        self.body.skip(n as u64);
+                        self.ended = self.body.is_done();
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Ok(Some(_)) | Err(_) => return Poll::Ready(Err(UploadError::ClientGone)),
+                }
+            }
             if !matches!(ready!(read_more(cx, client, buffer, buffers)), Ok(1..)) {
                 return Poll::Ready(Err(UploadError::ClientGone));
             }

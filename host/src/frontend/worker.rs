@@ -17,7 +17,7 @@ use super::{clock::WallClock, gate::Gate, generation::LocalGeneration};
 use crate::{
     backend::{Pool, StreamPool},
     http::{request::RequestHead, response::ResponseHead},
-    net::{BufferPool, PipePool},
+    net::BufferPool,
     telemetry::LogWriter,
 };
 
@@ -30,7 +30,6 @@ const KEPT_HEAD_BYTES: usize = 32 * 1024;
 pub struct Worker {
     pub index: usize,
     pub buffers: BufferPool,
-    pub pipes: PipePool,
     pub pool: Pool,
     pub streams: StreamPool,
     pub clock: WallClock,
@@ -64,7 +63,6 @@ impl Worker {
         Self {
             index,
             buffers: BufferPool::new(head_bytes + 1),
-            pipes: PipePool::default(),
             pool: Pool::default(),
             streams: StreamPool::default(),
             clock: WallClock::new(),

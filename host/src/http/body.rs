@@ -138,6 +138,26 @@ impl BodyReader {
         Ok(event)
     }
 
+    /// Bytes that are all data and follow each other: nobody needs to look at them.
+    pub fn unbroken(&self) -> u64 {
+        match &self.state {
+            State::Length(missing) => *missing,
+            State::Chunked(_) | State::UntilClose | State::Ended => 0,
+        }
+    }
+
+    /// Counts data that went by unseen, at most as many as are [`unbroken`](Self::unbroken).
+    pub fn skip(&mut self, count: u64) {
+        debug_assert!(count <= self.unbroken());
+        if let State::Length(missing) = &mut self.state {
+            *missing = missing.saturating_sub(count);
+            self.allowed = self.allowed.saturating_sub(count);
+            if *missing == 0 {
+                self.state = State::Ended;
+            }
+        }
+    }
+
     /// The connection ended: whether the body did, too.
     pub fn eof(&self) -> Result<(), BadBody> {
         match &self.state {

@@ -1,9 +1,11 @@
-//! Byte buffers that a worker lends to connections while they have something to read.
+//! What bytes wait in: buffers, and pipes, that a worker lends to connections while they have something to read.
 //!
 //! An idle connection owns none: it waits for readiness first. That, and not their size, is what
 //! keeps thousands of idle connections cheap.
 
 use std::{cell::RefCell, ops::Range};
+
+use super::PipePool;
 
 /// What a head is read into and bodies start with.
 const SMALL: usize = 16 * 1024;
@@ -93,7 +95,7 @@ impl Buffer {
     }
 }
 
-/// A worker's spare buffers. Not shared between threads.
+/// A worker's spare buffers and pipes. Not shared between threads.
 #[derive(Debug)]
 pub struct BufferPool {
     /// Size of a small buffer; raised when the limit on heads asks for more.
@@ -102,6 +104,7 @@ pub struct BufferPool {
     large: RefCell<Vec<Buffer>>,
     /// Scratch for writing heads and short answers.
     scratch: RefCell<Vec<Vec<u8>>>,
+    pub pipes: PipePool,
 }
 
 impl BufferPool {
@@ -112,6 +115,7 @@ impl BufferPool {
             small: RefCell::default(),
             large: RefCell::default(),
             scratch: RefCell::default(),
+            pipes: PipePool::default(),
         }
     }
 

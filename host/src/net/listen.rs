@@ -356,8 +356,21 @@ pub(super) fn duplicate(fd: i32) -> io::Result<OwnedFd> {
 /// One worker's end of a listener, registered with the worker's event loop.
 #[derive(Debug)]
 pub enum Listener {
-    Tcp(TcpListener),
+    Tcp {
+        socket: TcpListener,
+        /// What every client has connected to, unless that can be any address of the machine.
+        local: Option<SocketAddr>,
+    },
     Unix(UnixListener),
+}
+
+/// A client that was accepted.
+#[derive(Debug)]
+pub struct Incoming {
+    pub stream: Stream,
+    pub peer: PeerAddress,
+    /// What it connected to; Unix sockets have no such address.
+    pub local: Option<SocketAddr>,
 }
 
 impl Listener {
@@ -367,22 +380,35 @@ impl Listener {
             let listener: StdUnixListener = socket.into();
             Ok(Self::Unix(UnixListener::from_std(listener)?))
         } else {
+            // Accepted sockets take it over from the one that listens, on Linux.
+            socket.set_tcp_nodelay(true)?;
+            let local = socket.local_addr()?.as_socket();
             let listener: StdTcpListener = socket.into();
-            Ok(Self::Tcp(TcpListener::from_std(listener)?))
+            Ok(Self::Tcp {
+                socket: TcpListener::from_std(listener)?,
+                local: local.filter(|address| !address.ip().is_unspecified()),
+            })
         }
     }
 
     /// Waits for a client.
-    pub async fn accept(&self) -> io::Result<(Stream, PeerAddress)> {
+    pub async fn accept(&self) -> io::Result<Incoming> {
         match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok((Stream::Tcp(stream), PeerAddress::Ip(peer)))
+            Self::Tcp { socket, local } => {
+                let (stream, peer) = socket.accept().await?;
+                Ok(Incoming {
+                    local: local.or_else(|| stream.local_addr().ok()),
+                    stream: Stream::Tcp(stream),
+                    peer: PeerAddress::Ip(peer),
+                })
             }
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Stream::Unix(stream), PeerAddress::Unix))
+            Self::Unix(socket) => {
+                let (stream, _) = socket.accept().await?;
+                Ok(Incoming {
+                    stream: Stream::Unix(stream),
+                    peer: PeerAddress::Unix,
+                    local: None,
+                })
             }
         }
     }
@@ -407,6 +433,29 @@ mod tests {
             .collect();
         assert_ne!(ports[0], 0);
         assert!(ports.iter().all(|port| *port == ports[0]));
+    }
+
+    #[tokio::test]
+    async fn clients_come_without_delay_and_with_the_address_they_connected_to() {
+        for (bound, known) in [("127.0.0.1:0", true), ("0.0.0.0:0", false)] {
+            let address = Address::Tcp(bound.parse().unwrap());
+            let shared = SharedListener::bind(&address, 1).unwrap();
+            let socket = shared.of_worker(0, 1).unwrap().remove(0);
+            let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+            let listener = Listener::register(socket).unwrap();
+            let Listener::Tcp { local, .. } = &listener else {
+                panic!("a listener of TCP");
+            };
+            assert_eq!(local.is_some(), known, "{bound}");
+            let to = SocketAddr::from(([127, 0, 0, 1], port));
+            let _client = tokio::net::TcpStream::connect(to).await.unwrap();
+            let incoming = listener.accept().await.unwrap();
+            assert_eq!(incoming.local, Some(to));
+            let Stream::Tcp(stream) = incoming.stream else {
+                panic!("a stream of TCP");
+            };
+            assert!(stream.nodelay().unwrap(), "{bound}");
+        }
     }
 
     #[test]

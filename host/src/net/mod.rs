@@ -20,7 +20,7 @@ pub use buffer::{Buffer, BufferPool};
 pub use deadline::Deadline;
 pub use dial::Origin;
 pub use handover::{Handover, HandoverError, Parcel, VARIABLE as HANDOVER_VARIABLE, activated};
-pub use listen::{BindError, BoundAddress, Listener, ListenerId, SharedListener};
+pub use listen::{BindError, BoundAddress, Incoming, Listener, ListenerId, SharedListener};
 pub use namespace::{Namespace, NamespaceError};
 pub use resolve::{Addresses, ResolveError, Resolver, resolve};
 pub use splice::{Pipe, PipePool};

@@ -1,9 +1,10 @@
 //! Moving bytes from socket to socket within the system, through a pipe: they never come up into the process.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     io,
     os::fd::{AsFd, OwnedFd},
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -16,6 +17,8 @@ use super::Stream;
 const SIZE: usize = 256 * 1024;
 /// Empty pipes that are kept for the next.
 const KEPT: usize = 16;
+/// Pipes of one worker that bytes wait in at a time. Each takes two descriptors, which connections need more.
+const MOST: usize = 256;
 
 /// A pipe that bytes wait in between two sockets.
 #[derive(Debug)]
@@ -24,17 +27,30 @@ pub struct Pipe {
     write: OwnedFd,
     filled: usize,
     size: usize,
+    /// Of its pool: pipes that there are.
+    there: Rc<Cell<usize>>,
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.there.set(self.there.get() - 1);
+    }
 }
 
 impl Pipe {
-    fn new() -> io::Result<Self> {
+    fn new(there: &Rc<Cell<usize>>) -> io::Result<Self> {
+        if there.get() >= MOST {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let size = fcntl_setpipe_size(&write, SIZE).unwrap_or(64 * 1024);
+        there.set(there.get() + 1);
         Ok(Self {
             read,
             write,
             filled: 0,
             size,
+            there: Rc::clone(there),
         })
     }
 
@@ -42,14 +58,20 @@ impl Pipe {
         self.filled == 0
     }
 
-    /// Moves what has arrived at `from` into the empty pipe; 0 is the end.
-    pub fn poll_fill(&mut self, cx: &mut Context<'_>, from: &Stream) -> Poll<io::Result<usize>> {
+    /// Moves what has arrived at `from` into the empty pipe, at most so many bytes; 0 is the end.
+    pub fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &Stream,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
         debug_assert!(self.is_empty(), "a full pipe looks like a silent socket");
+        let most = most.min(self.size);
         loop {
             ready!(from.poll_readable(cx))?;
             let moved = from.try_splice(Interest::READABLE, |socket| {
                 let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-                Ok(splice(socket, None, &self.write, None, self.size, flags)?)
+                Ok(splice(socket, None, &self.write, None, most, flags)?)
             });
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -111,18 +133,21 @@ impl Stream {
 
 /// A worker's spare pipes.
 #[derive(Debug, Default)]
-pub struct PipePool(RefCell<Vec<Pipe>>);
+pub struct PipePool {
+    kept: RefCell<Vec<Pipe>>,
+    there: Rc<Cell<usize>>,
+}
 
 impl PipePool {
-    /// Fails where the process has no descriptors left.
+    /// Fails where the process has no descriptors left, or the worker has as many pipes as it may have.
     pub fn take(&self) -> io::Result<Pipe> {
-        let kept = self.0.borrow_mut().pop();
-        kept.map_or_else(Pipe::new, Ok)
+        let kept = self.kept.borrow_mut().pop();
+        kept.map_or_else(|| Pipe::new(&self.there), Ok)
     }
 
     /// Takes a pipe back. One that bytes are left in is closed.
     pub fn give(&self, pipe: Pipe) {
-        let mut kept = self.0.borrow_mut();
+        let mut kept = self.kept.borrow_mut();
         if pipe.is_empty() && kept.len() < KEPT {
             kept.push(pipe);
         }
@@ -155,13 +180,47 @@ mod tests {
         let pool = PipePool::default();
         let mut pipe = pool.take().unwrap();
         sender.write_all(b"hello").await.unwrap();
-        assert_eq!(poll_fn(|cx| pipe.poll_fill(cx, &from)).await.unwrap(), 5);
+        assert_eq!(
+            poll_fn(|cx| pipe.poll_fill(cx, &from, usize::MAX))
+                .await
+                .unwrap(),
+            5
+        );
         assert_eq!(poll_fn(|cx| pipe.poll_drain(cx, &to)).await.unwrap(), 5);
         let mut read = [0; 5];
         receiver.read_exact(&mut read).await.unwrap();
         assert_eq!(&read, b"hello");
         drop(sender);
-        assert_eq!(poll_fn(|cx| pipe.poll_fill(cx, &from)).await.unwrap(), 0);
+        assert_eq!(
+            poll_fn(|cx| pipe.poll_fill(cx, &from, usize::MAX))
+                .await
+                .unwrap(),
+            0
+        );
+    }
+
+    #[tokio::test]
+    async fn no_more_is_moved_than_was_asked_for() {
+        let (from, mut sender) = pair().await;
+        let (mut to, mut receiver) = pair().await;
+        let mut pipe = PipePool::default().take().unwrap();
+        sender.write_all(b"body, next").await.unwrap();
+        let filled = poll_fn(|cx| pipe.poll_fill(cx, &from, 4)).await.unwrap();
+        assert_eq!(filled, 4);
+        poll_fn(|cx| pipe.poll_drain(cx, &to)).await.unwrap();
+        poll_fn(|cx| to.poll_shutdown(cx)).await.unwrap();
+        let mut read = Vec::new();
+        receiver.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"body");
+    }
+
+    #[test]
+    fn a_worker_has_so_many_pipes_and_no_more() {
+        let pool = PipePool::default();
+        let mut lent: Vec<Pipe> = (0..MOST).map(|_| pool.take().unwrap()).collect();
+        assert!(pool.take().is_err());
+        lent.pop();
+        assert!(pool.take().is_ok());
     }
 
     #[tokio::test]
@@ -170,7 +229,9 @@ mod tests {
         let pool = PipePool::default();
         let mut pipe = pool.take().unwrap();
         sender.write_all(b"left").await.unwrap();
-        poll_fn(|cx| pipe.poll_fill(cx, &from)).await.unwrap();
+        poll_fn(|cx| pipe.poll_fill(cx, &from, usize::MAX))
+            .await
+            .unwrap();
         pool.give(pipe);
         assert!(pool.take().unwrap().is_empty());
     }

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::net::{RecvFlags, recv};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
@@ -92,25 +92,6 @@ impl Stream {
             Self::Unix(stream) => stream.poll_read_ready(cx),
             Self::Tls(stream) if stream.has_arrived() => Poll::Ready(Ok(())),
             Self::Tls(stream) => stream.socket().poll_readable(cx),
-        }
-    }
-
-    /// Ready once something has arrived, be it the end, and that is certain. Costs a system call where
-    /// [`poll_readable`](Self::poll_readable) costs none. Consumes nothing.
-    pub fn poll_arrived(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.poll_readable(cx))?;
-            let looked = match self {
-                Self::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(stream)),
-                Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream)),
-                Self::Tls(stream) if stream.has_arrived() => return Poll::Ready(Ok(())),
-                Self::Tls(stream) => return stream.socket().poll_arrived(cx),
-            };
-            match looked {
-                // The assumption is dropped with that, so the next look waits for an event.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                looked => return Poll::Ready(looked),
-            }
         }
     }
 
@@ -244,21 +225,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_has_arrived_on_a_new_connection_until_it_has() {
+    async fn a_connection_is_quiet_until_something_has_arrived() {
         let (near, mut far) = pair().await;
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        assert!(near.poll_arrived(&mut cx).is_pending());
         assert!(near.is_quiet());
         far.write_all(b"x").await.unwrap();
-        poll_fn(|cx| near.poll_arrived(cx)).await.unwrap();
+        poll_fn(|cx| near.poll_readable(cx)).await.unwrap();
         assert!(!near.is_quiet());
     }
 
     #[tokio::test]
-    async fn the_end_arrives_too() {
+    async fn the_end_breaks_the_silence_too() {
         let (near, far) = pair().await;
         drop(far);
-        poll_fn(|cx| near.poll_arrived(cx)).await.unwrap();
+        poll_fn(|cx| near.poll_readable(cx)).await.unwrap();
         assert!(!near.is_quiet());
     }
 }

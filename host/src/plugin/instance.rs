@@ -82,6 +82,7 @@ impl Instance {
         store.limiter(|state| state);
         let options = core.runtime.options();
         store.set_hostcall_fuel(options.max_answer);
+        core.runtime.watch_call(core.setup.ticks);
         store.set_epoch_deadline(core.setup.ticks);
         store.data_mut().begin_call(options.max_imports);
 
@@ -332,6 +333,7 @@ impl Instance {
         if self.poisoned {
             return Err(self.core.error(call, CallFault::Poisoned));
         }
+        self.core.runtime.watch_call(self.deadline.ticks);
         self.store.set_epoch_deadline(self.deadline.ticks);
         self.store
             .data_mut()

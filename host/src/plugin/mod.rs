@@ -33,6 +33,7 @@ mod schema_size;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod ticker;
 mod v0_1;
 mod wasi;
 

@@ -25,8 +25,6 @@ use super::{
 };
 
 /// How long the clock of deadlines takes from one step to the next. Shorter deadlines are as long as
-/// one step.
-const TICK: Duration = Duration::from_millis(1);
 
 /// What all plugins together, and any one of them, may take.
 #[derive(Debug, Clone)]
@@ -76,7 +74,7 @@ pub struct Runtime {
     options: RuntimeOptions,
     code_cache: Option<CodeCache>,
     compiled: Mutex<HashMap<Digest, Weak<Component>>>,
-    _ticker: Ticker,
+    ticker: Ticker,
 }
 
 impl Runtime {
@@ -89,7 +87,7 @@ impl Runtime {
             message: format!("{error:#}"),
         })?;
         Ok(Arc::new(Self {
-            _ticker: Ticker::start(engine.clone())?,
+            ticker: Ticker::start(engine.clone())?,
             engine,
             options,
             code_cache,
@@ -103,6 +101,11 @@ impl Runtime {
 
     pub(super) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// A call begins that may take so many steps of the clock.
+    pub(super) fn watch_call(&self, ticks: u64) {
+        self.ticker.watch(ticks);
     }
 
     /// Makes machine code of a component. `name` is what errors call it.
@@ -229,28 +232,6 @@ pub(super) mod limits {
     pub const MEMORIES: u32 = 2;
     pub const TABLES: u32 = 8;
     pub const TABLE_ELEMENTS: usize = 20_000;
-}
-
-/// The thread that moves the engine's clock. It ends when this is dropped.
-struct Ticker {
-    _running: mpsc::Sender<()>,
-}
-
-impl Ticker {
-    fn start(engine: Engine) -> Result<Self, RuntimeError> {
-        let (running, ended) = mpsc::channel();
-        thread::Builder::new()
-            .name("plugin-ticker".to_owned())
-            .spawn(move || {
-                // One step per wake-up, even if it comes late: on an overloaded machine plugins got no
-                // CPU in that time either, and shouldn't be blamed for it.
-                while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                    engine.increment_epoch();
-                }
-            })
-            .map_err(|source| RuntimeError::Ticker { source })?;
-        Ok(Self { _running: running })
-    }
 }
 
 #[cfg(test)]

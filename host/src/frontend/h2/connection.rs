@@ -3,6 +3,8 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
+    io,
+    pin::pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -31,7 +33,7 @@ use super::{
         worker::{IdleTicket, Worker},
     },
     client::StreamClient,
-    io::{Io, Watched},
+    io::{Io, Link},
 };
 use crate::{
     config::Http2Limits,
@@ -82,13 +84,12 @@ pub async fn serve(worker: &Rc<Worker>, client: Client) {
     // Waiting must not keep an old generation and its instances alive.
     drop(generation);
 
-    let (io, watched) = Io::new(client, FrameMeter::new(limits, std::time::Instant::now()));
-    let handshake = tokio::time::timeout_at(accepted + times.request, builder.handshake(io));
-    match handshake.await {
-        Ok(Ok(connection)) => {
+    let meter = FrameMeter::new(limits, std::time::Instant::now());
+    match shake_hands(&builder, client, meter, accepted + times.request).await {
+        Ok((connection, link)) => {
             let mut serving = Serving {
                 connection,
-                watched,
+                link,
                 shared: Rc::clone(&shared),
                 times,
                 metrics,
@@ -98,13 +99,35 @@ pub async fn serve(worker: &Rc<Worker>, client: Client) {
             };
             serving.run(accepted).await;
         }
-        Ok(Err(error)) => {
+        Err(Some(error)) => {
             debug!(%error, "a client did not get as far as its first request");
             metrics.http2_protocol_error();
         }
-        Err(_elapsed) => debug!("a client did not get as far as its first request in time"),
+        Err(None) => debug!("a client did not get as far as its first request in time"),
     }
     shared.emptied().await;
+}
+
+/// Begins to speak HTTP/2; no error at all is the end of the time for it.
+async fn shake_hands(
+    builder: &Builder,
+    client: Client,
+    meter: FrameMeter,
+    until: Instant,
+) -> Result<(Connection<Io, Bytes>, Rc<RefCell<Link>>), Option<h2::Error>> {
+    let (io, link) = Io::new(client, meter);
+    let mut handshake = pin!(builder.handshake(io));
+    let handshake = poll_fn(|cx| {
+        let done = handshake.as_mut().poll(cx);
+        // What cannot be sent shows when the library reads.
+        let _ = link.borrow_mut().poll_send(cx);
+        done
+    });
+    match tokio::time::timeout_at(until, handshake).await {
+        Ok(Ok(connection)) => Ok((connection, link)),
+        Ok(Err(error)) => Err(Some(error)),
+        Err(_elapsed) => Err(None),
+    }
 }
 
 fn builder(limits: &Http2Limits, head: &HeadLimits) -> Builder {
@@ -207,7 +230,7 @@ enum Phase {
 
 struct Serving {
     connection: Connection<Io, Bytes>,
-    watched: Rc<RefCell<Watched>>,
+    link: Rc<RefCell<Link>>,
     shared: Rc<Shared>,
     times: Times,
     metrics: Arc<FrontendMetrics>,
@@ -239,6 +262,11 @@ impl Serving {
                     Poll::Ready(None) => return Poll::Ready(()),
                     Poll::Pending => {}
                 }
+                // Streams that were served since have left their frames with the library, and it with us.
+                if let Poll::Ready(Err(error)) = self.link.borrow_mut().poll_send(cx) {
+                    self.broken(&error);
+                    return Poll::Ready(());
+                }
                 if self.stops_a_flood() {
                     continue;
                 }
@@ -266,7 +294,7 @@ impl Serving {
 
     /// Ends a connection whose client makes work for nothing. True if there is something new to do.
     fn stops_a_flood(&mut self) -> bool {
-        let flood = self.watched.borrow().flood;
+        let flood = self.link.borrow().flood;
         let Some(flood) = flood.filter(|_| self.closing != Closing::AtOnce) else {
             return false;
         };
@@ -285,13 +313,13 @@ impl Serving {
     /// Moves the deadline if what is waited for is another thing than before.
     fn set_deadline(&mut self, served: bool) {
         let busy = self.shared.open.get() > 0;
-        let watched = self.watched.borrow();
+        let link = self.link.borrow();
         let phase = match self.closing {
             Closing::AtOnce => Phase::Farewell,
-            _ if watched.meter.is_in_head() => Phase::Request,
+            _ if link.meter.is_in_head() => Phase::Request,
             _ if busy => Phase::Streams,
             Closing::Politely => Phase::Farewell,
-            Closing::No if !served || watched.meter.is_in_frame() => Phase::Request,
+            Closing::No if !served || link.meter.is_in_frame() => Phase::Request,
             Closing::No => Phase::Idle,
         };
         // The wait for the first request began when the client was accepted.
@@ -324,6 +352,11 @@ impl Serving {
             }
             Some(Phase::Streams | Phase::Farewell) | None => true,
         }
+    }
+
+    /// The client takes nothing any more.
+    fn broken(&self, error: &io::Error) {
+        debug!(client = self.shared.ends.client_address(), %error, "connection broke");
     }
 
     /// Counts a connection that the library has ended.
