@@ -7,7 +7,10 @@ use std::{hint::black_box, sync::Arc, time::Duration, time::Instant};
 use weir::{
     config::{Grants, PluginSource},
     model::{BackendName, Candidate, Hook, PluginName},
-    plugin::{Instance, Place, Plugin, PluginSpec, Runtime, RuntimeOptions, maps::MapStore},
+    plugin::{
+        Instance, Place, Plugin, PluginSpec, Runtime, RuntimeOptions, counters::CounterStore,
+        maps::MapStore,
+    },
 };
 
 const BATCHES: usize = 50;
@@ -63,6 +66,7 @@ fn load(
         config,
         grants: &Grants::default(),
         maps: &MapStore::default(),
+        counters: &CounterStore::default(),
         deadline: Duration::from_secs(1),
         memory: 64 << 20,
         backends,

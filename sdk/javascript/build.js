@@ -19,7 +19,7 @@ const ROLES = {
   'balancer-feedback': 'balancerFeedback',
   'persistence': 'persistence',
 };
-const IMPORTS = ['clock', 'random', 'maps'];
+const IMPORTS = ['clock', 'random', 'maps', 'counters'];
 const HERE = dirname(fileURLToPath(import.meta.url));
 
 const USAGE = `weir-plugin-build SOURCE --role ROLE [--role ROLE] [--import NAME] [-o FILE]

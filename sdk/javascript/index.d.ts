@@ -211,10 +211,33 @@ export const maps: {
   entries(name: string): [string, string][];
 };
 
+/** A table, a counter or a key that is not there answers `undefined`. */
+export const counters: {
+  /** Names and windows in milliseconds; 0 is a total. */
+  declared(table: string): [string, number][] | undefined;
+  /** What the counter then is: the rate over its window, or the total. */
+  add(table: string, counter: string, key: string, amount?: number): number | undefined;
+  read(table: string, counter: string, key: string): number | undefined;
+  /** In how many milliseconds the counter will be at most `most`. */
+  fallsTo(table: string, counter: string, key: string, most: number): number | undefined;
+  value(table: string, key: string): string | undefined;
+  setValue(table: string, key: string, value: string): boolean;
+  remove(table: string, key: string): boolean;
+};
+
 /** The functions of the proxy, for tests to replace. */
 export const host: {
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string): void;
   clock?: { now(): bigint };
   random?: { getU64(): bigint };
   maps?: typeof maps;
+  counters?: {
+    declared(table: string): [string, bigint][] | undefined;
+    add(table: string, counter: string, key: string, amount: bigint): bigint | undefined;
+    read(table: string, counter: string, key: string): bigint | undefined;
+    fallsTo(table: string, counter: string, key: string, most: bigint): bigint | undefined;
+    value(table: string, key: string): string | undefined;
+    setValue(table: string, key: string, value: string): boolean;
+    remove(table: string, key: string): boolean;
+  };
 };

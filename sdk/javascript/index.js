@@ -7,6 +7,7 @@ export const host = {
   clock: undefined,
   random: undefined,
   maps: undefined,
+  counters: undefined,
 };
 
 const POSITIONS = 2 ** 32;
@@ -205,6 +206,19 @@ export const maps = {
   lookup: (name, key) => granted('maps').lookup(name, key),
   version: (name) => granted('maps').version(name),
   entries: (name) => granted('maps').entries(name),
+};
+
+const number = (count) => (count === undefined ? undefined : Number(count));
+
+/** The tables of counters that weir.toml grants. Needs `--import counters`. */
+export const counters = {
+  declared: (table) => granted('counters').declared(table)?.map(([name, window]) => [name, Number(window)]),
+  add: (table, counter, key, amount = 1) => number(granted('counters').add(table, counter, key, BigInt(amount))),
+  read: (table, counter, key) => number(granted('counters').read(table, counter, key)),
+  fallsTo: (table, counter, key, most) => number(granted('counters').fallsTo(table, counter, key, BigInt(most))),
+  value: (table, key) => granted('counters').value(table, key),
+  setValue: (table, key, value) => granted('counters').setValue(table, key, value),
+  remove: (table, key) => granted('counters').remove(table, key),
 };
 
 /**

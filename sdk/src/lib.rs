@@ -45,7 +45,8 @@
 //!
 //! Build it with `crate-type = ["cdylib", "rlib"]` for `wasm32-unknown-unknown` and make a component of
 //! it (`wasm-tools component new`). There is no WASI: no files, no network, no environment, and
-//! `std::time` does not work; what the proxy offers is in [`log`], [`clock`], [`random`] and [`maps`].
+//! `std::time` does not work; what the proxy offers is in [`log`], [`clock`], [`random`], [`maps`] and
+//! [`counters`].
 //!
 //! An instance is configured once and called by one thread. A panic is written to the proxy's log and
 //! ends the instance, not the proxy.
@@ -54,6 +55,7 @@ mod balancing;
 pub mod clock;
 mod config;
 mod connection;
+pub mod counters;
 mod decision;
 mod edits;
 mod hook;

@@ -8,7 +8,8 @@ mod step;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
-    ConfigErrors, ConfigPlaces, MapFile,
+    ConfigErrors, ConfigPlaces, CounterTable, MapFile,
+    counters::read_counters,
     load::{parse_with, text_of},
     map::read_maps,
     places::read_config,
@@ -24,6 +25,7 @@ pub use step::{Act, Pick, Step};
 #[derive(Debug, Clone)]
 pub struct CaseFile {
     pub maps: Vec<MapFile>,
+    pub counters: Vec<CounterTable>,
     pub cases: Vec<Case>,
 }
 
@@ -104,6 +106,7 @@ fn read(reader: &Reader<'_>, nowhere: ConfigPlaces, mut top: Fields<'_>) -> Case
         call: step::read_call(&mut top),
     };
     let maps = read_maps(&mut top);
+    let counters = read_counters(&mut top);
     let cases = top.tables("case", "[[case]]");
     if cases.is_empty() {
         reader.error_with_hint(
@@ -120,7 +123,11 @@ fn read(reader: &Reader<'_>, nowhere: ConfigPlaces, mut top: Fields<'_>) -> Case
         "steps",
         "steps belong to a case: write them below a `[[case]]`",
     )]);
-    CaseFile { maps, cases }
+    CaseFile {
+        maps,
+        counters,
+        cases,
+    }
 }
 
 fn read_case(mut fields: Fields<'_>, common: &Common) -> Option<Case> {

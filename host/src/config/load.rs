@@ -11,6 +11,7 @@ use super::{
     backend::read_backends,
     cache::read_caches,
     conduct::check_tracks,
+    counters::read_counters,
     error::{Finding, Findings, Source},
     frontend::read_frontends,
     log::read_logs,
@@ -121,6 +122,7 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
     let defaults = read_defaults(&mut top);
     let logs = read_logs(&mut top);
     let maps = read_maps(&mut top);
+    let counters = read_counters(&mut top);
     let issuer = read_issuer(&mut top);
     let sharing = read_sharing(&mut top);
     let caches = read_caches(&mut top);
@@ -137,6 +139,11 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
             .collect(),
         caches: top
             .texts_of("cache", "name")
+            .iter()
+            .map(|(name, _)| *name)
+            .collect(),
+        counters: top
+            .texts_of("counters", "name")
             .iter()
             .map(|(name, _)| *name)
             .collect(),
@@ -172,6 +179,7 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         process,
         logs,
         maps,
+        counters,
         acme: issuer.into_acme(),
         caches,
         frontends,

@@ -15,6 +15,7 @@ mod check;
 mod check_steps;
 mod compression;
 mod conduct;
+mod counters;
 mod error;
 mod error_page;
 mod frontend;
@@ -79,6 +80,7 @@ pub struct Config {
     pub process: Process,
     pub logs: Vec<LogTarget>,
     pub maps: Vec<MapFile>,
+    pub counters: Vec<CounterTable>,
     /// Who issues certificates by itself, if anybody does.
     pub acme: Option<Acme>,
     pub caches: Vec<Cache>,
@@ -181,6 +183,35 @@ pub enum MapMatch {
     Exact,
     Prefix,
     Cidr,
+}
+
+/// A table in which plugins that were granted it count by key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CounterTable {
+    pub name: String,
+    /// The most keys it holds.
+    pub size: usize,
+    /// How long a key stays after it was last used; `None`: as long as there is room.
+    pub expire: Option<Duration>,
+    pub counters: Vec<Counter>,
+    pub when_full: WhenFull,
+}
+
+/// What is counted of each key of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Counter {
+    pub name: String,
+    /// The time that a rate looks back over; `None`: a total.
+    pub window: Option<Duration>,
+}
+
+/// What a new key means for a full table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WhenFull {
+    /// It takes the place of the one that has not been used for longest.
+    Evict,
+    /// It is not counted.
+    Refuse,
 }
 
 #[derive(Debug, Clone)]
@@ -371,6 +402,8 @@ pub struct Grants {
     pub random: bool,
     /// Names of `[[map]]`s.
     pub maps: Vec<String>,
+    /// Names of `[[counters]]`.
+    pub counters: Vec<String>,
 }
 
 /// What a filter's failure means for the request. Balancers and persistence have no such choice.

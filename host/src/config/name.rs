@@ -70,6 +70,7 @@ fn example(kind: &str) -> &'static str {
         "backend" => "api",
         "server" => "api1",
         "resolver" => "internal",
+        "table of counters" => "clients",
         _ => "tiers",
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Surroundings<'a> {
     /// Names of the `[[map]]`s.
     pub maps: Vec<&'a str>,
     pub caches: Vec<&'a str>,
+    /// Names of the `[[counters]]`.
+    pub counters: Vec<&'a str>,
     pub issuer: &'a Issuer,
 }
 
@@ -249,32 +251,57 @@ fn read_grants(fields: &mut Fields<'_>, around: &Surroundings<'_>, usual: &Grant
             );
             continue;
         }
+        if node.value().as_str() == Some("counters") {
+            node.wrong(
+                "cannot be `counters`",
+                "list the tables by name: `counters = [\"clients\"]`",
+            );
+            continue;
+        }
         match node.choice(&choices) {
             Some(false) => grants.clock = true,
             Some(true) => grants.random = true,
             None => {}
         }
     }
-    let maps = fields.get("maps");
-    if maps.is_some() {
-        grants.maps.clear();
+    if let Some(names) = read_names(fields, "maps", ("map", "tiers"), &around.maps) {
+        grants.maps = names;
     }
-    let listed = maps.and_then(|node| node.list("names of maps"));
+    let known = &around.counters;
+    if let Some(names) = read_names(fields, "counters", ("counters", "clients"), known) {
+        grants.counters = names;
+    }
+    grants
+}
+
+/// The names under `key`, each of which must be one of `known`: a `[[SECTION]]` of the file. None if there is
+/// no such key.
+fn read_names(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    (section, example): (&str, &str),
+    known: &[&str],
+) -> Option<Vec<String>> {
+    let (what, list) = match section {
+        "map" => ("map", "names of maps"),
+        _ => ("table of counters", "names of tables of counters"),
+    };
+    let listed = fields.get(key)?.list(list);
+    let mut names = Vec::new();
     for node in listed.into_iter().flatten() {
-        let Some(name) = node.plain_text("tiers") else {
+        let Some(name) = node.plain_text(example) else {
             continue;
         };
-        if around.maps.contains(&name) {
-            grants.maps.push(name.to_owned());
+        if known.contains(&name) {
+            names.push(name.to_owned());
         } else {
-            let names = around.maps.iter().copied();
             node.complain(
-                format!("no map named `{}`", shorten(name)),
-                hint_among("map", name, names),
+                format!("no {what} named `{}`", shorten(name)),
+                hint_among(section, name, known.iter().copied()),
             );
         }
     }
-    grants
+    Some(names)
 }
 
 /// The way out when something of the file's own is referred to that does not exist.

@@ -22,7 +22,7 @@ use crate::{
     http::scan::HeadLimits,
     model::{BackendName, FrontendName, Hook, Input},
     net::{ListenerId, TlsAcceptor},
-    plugin::{Breaker, Offload, Plugin},
+    plugin::{Breaker, Offload, Plugin, counters::CounterStore},
     telemetry::{BackendMetrics, FrontendMetrics, PluginMetrics, PluginPlace, ServerMetrics},
 };
 
@@ -36,6 +36,8 @@ pub struct Generation {
     pub caches: Vec<Arc<Cache>>,
     /// What each listener is used for, by the listener's number.
     pub listeners: Vec<Option<ListenerUse>>,
+    /// What plugins count in; nobody else on the way of a request does.
+    pub counters: CounterStore,
 }
 
 /// What a listener means in one generation. The socket itself may outlive it: its clients are served

@@ -110,10 +110,17 @@ pub enum Import {
     Clock,
     Random,
     Maps,
+    Counters,
 }
 
 impl Import {
-    pub const ALL: [Self; 4] = [Self::Log, Self::Clock, Self::Random, Self::Maps];
+    pub const ALL: [Self; 5] = [
+        Self::Log,
+        Self::Clock,
+        Self::Random,
+        Self::Maps,
+        Self::Counters,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -121,6 +128,7 @@ impl Import {
             Self::Clock => "clock",
             Self::Random => "random",
             Self::Maps => "maps",
+            Self::Counters => "counters",
         }
     }
 
@@ -131,6 +139,7 @@ impl Import {
             Self::Clock => Some("grant = [\"clock\"]"),
             Self::Random => Some("grant = [\"random\"]"),
             Self::Maps => Some("maps = [\"NAME\"], with the name of a [[map]]"),
+            Self::Counters => Some("counters = [\"NAME\"], with the name of a [[counters]]"),
         }
     }
 }

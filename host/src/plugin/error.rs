@@ -104,6 +104,9 @@ pub enum LoadFault {
     #[error("no [[map]] named `{name}`; known: {}", list(known))]
     UnknownMap { name: String, known: Vec<String> },
 
+    #[error("no [[counters]] named `{name}`; known: {}", list(known))]
+    UnknownCounters { name: String, known: Vec<String> },
+
     #[error("its memory limit of {wanted} bytes is over the {limit} that an instance can have")]
     TooMuchMemory { wanted: usize, limit: usize },
 

@@ -1,4 +1,4 @@
-//! What plugins may call: `log`, and what was granted of `clock`, `random` and `maps`; and the state
+//! What plugins may call: `log`, and what was granted of `clock`, `random`, `maps` and `counters`; and the state
 //! that each instance's calls are counted against.
 
 use std::{
@@ -13,6 +13,7 @@ use wasmtime::{
 
 use super::{
     contract::{Import, full_name},
+    counters::{self, Table},
     log_gate::{Level, LogGate},
     maps::{Entry, Map},
     runtime::limits,
@@ -25,6 +26,8 @@ pub(super) struct Surroundings {
     pub log: LogGate,
     /// The maps that were granted.
     pub maps: Vec<Arc<Map>>,
+    /// The tables of counters that were granted.
+    pub counters: Vec<Arc<Table>>,
     pub stage: Option<Arc<Stage>>,
 }
 
@@ -36,6 +39,8 @@ pub(super) struct State {
     imports_left: u32,
     /// None for a component that imports nothing of WASI.
     wasi: Option<Box<WasiState>>,
+    /// Whether the calls are only to see if the plugin works: they leave nothing in what others share.
+    on_trial: bool,
     /// The limit that the running call has hit, which explains the trap that most likely follows.
     overrun: Option<Overrun>,
 }
@@ -59,6 +64,7 @@ impl State {
             },
             imports_left: 0,
             wasi: wasi.map(Box::new),
+            on_trial: false,
             overrun: None,
         }
     }
@@ -67,6 +73,15 @@ impl State {
     pub fn begin_call(&mut self, imports: u32) {
         self.imports_left = imports;
         self.overrun = None;
+    }
+
+    /// All calls from now on are trials.
+    pub fn begin_trial(&mut self) {
+        self.on_trial = true;
+    }
+
+    pub fn is_on_trial(&self) -> bool {
+        self.on_trial
     }
 
     pub fn overrun(&self) -> Option<Overrun> {
@@ -113,6 +128,14 @@ impl State {
         }
     }
 
+    /// The time that tables of counters go by, in milliseconds.
+    pub fn counting_clock(&self) -> u64 {
+        match &self.surroundings.stage {
+            Some(stage) => stage.now(),
+            None => counters::clock(),
+        }
+    }
+
     /// The next of the numbers that nobody can guess.
     pub fn random(&mut self) -> wasmtime::Result<u64> {
         match &self.surroundings.stage {
@@ -137,6 +160,12 @@ impl State {
     /// What its linear memories take, in bytes.
     pub fn memory(&self) -> usize {
         self.memory.used
+    }
+
+    /// A table of counters that was granted.
+    pub fn counters(&self, name: &str) -> Option<&Table> {
+        let mut tables = self.surroundings.counters.iter();
+        tables.find(|table| table.name() == name).map(Arc::as_ref)
     }
 
     fn map(&self, name: &str) -> Option<&Arc<Map>> {
@@ -238,6 +267,7 @@ pub(super) fn link(linker: &mut Linker<State>, granted: &[Import]) -> wasmtime::
             Import::Clock => link_clock(linker)?,
             Import::Random => link_random(linker)?,
             Import::Maps => link_maps(linker)?,
+            Import::Counters => counters::link(linker)?,
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use crate::{
 use super::{
     component::Digest,
     contract::{Import, Place, Role},
+    counters::CounterStore,
     error::{LoadError, LoadFault},
     load,
     maps::MapStore,
@@ -49,7 +50,7 @@ pub struct Asks {
 }
 
 impl Inspection {
-    /// Compiles and starts the component, with everything granted and no maps, and configures it with
+    /// Compiles and starts the component, with everything granted and neither maps nor counters, and configures it with
     /// `config` (JSON text). Only what isn't a plugin at all is an error.
     pub fn of(runtime: &Arc<Runtime>, bytes: &[u8], config: &str) -> Result<Self, LoadError> {
         let name = PluginName::new("inspected");
@@ -58,6 +59,7 @@ impl Inspection {
             clock: true,
             random: true,
             maps: Vec::new(),
+            counters: Vec::new(),
         };
         let (info, asks) = load::interrogate(
             runtime,
@@ -70,6 +72,7 @@ impl Inspection {
                 config,
                 grants: &grants,
                 maps: &MapStore::default(),
+                counters: &CounterStore::default(),
                 deadline: runtime.options().setup_deadline,
                 memory: runtime.options().max_memory,
                 backends: &[],

@@ -105,6 +105,11 @@ impl Instance {
         })
     }
 
+    /// What is called from now on is only to see whether the plugin works.
+    pub(super) fn begin_trial(&mut self) {
+        self.store.data_mut().begin_trial();
+    }
+
     pub(super) fn describe(&mut self) -> Result<v0_1::PluginInfo, CallError> {
         let (info,) = self.call(Call::Describe, |store, exports| {
             exports.describe.call(store, ())

@@ -13,6 +13,7 @@ use crate::{
 use super::{
     component::Component,
     contract::{Import, Place, Role},
+    counters::{CounterStore, Table},
     error::{CallError, LoadError, LoadFault},
     exports::{ExportIndices, WrongInterface},
     imports::{self, State, Surroundings},
@@ -73,6 +74,7 @@ impl Plugin {
         let core = Core::link(runtime, component, spec)?;
         let config: Value = parse_config(spec.config)?;
         let mut instance = start(&core)?;
+        instance.begin_trial();
         let info = describe(&mut instance)?;
         let asked = configure(&mut instance, &info, spec.config, &config)?;
         let needs = Needs::check(&asked, core.component.roles(), spec.backends)?;
@@ -111,6 +113,7 @@ impl Core {
         let surroundings = Surroundings {
             log: LogGate::new(spec.name.clone()),
             maps: find_maps(&spec.grants.maps, spec.maps)?,
+            counters: find_counters(&spec.grants.counters, spec.counters)?,
             stage: runtime.options().stage.clone(),
         };
         let granted = granted(&spec.source, spec.grants);
@@ -137,8 +140,8 @@ fn deadline(limit: Duration) -> Deadline {
     }
 }
 
-/// Weir's own plugins get what they import without the operator having to write it down; maps are
-/// still those that are named.
+/// Weir's own plugins get what they import without the operator having to write it down; maps and tables of
+/// counters are still those that are named.
 fn granted(source: &PluginSource, grants: &Grants) -> Vec<Import> {
     let own = matches!(source, PluginSource::Bundled(_));
     let mut granted = Import::ALL.to_vec();
@@ -147,6 +150,7 @@ fn granted(source: &PluginSource, grants: &Grants) -> Vec<Import> {
         Import::Clock => own || grants.clock,
         Import::Random => own || grants.random,
         Import::Maps => own || !grants.maps.is_empty(),
+        Import::Counters => own || !grants.counters.is_empty(),
     });
     granted
 }
@@ -160,6 +164,17 @@ fn find_maps(names: &[String], store: &MapStore) -> Result<Vec<Arc<super::maps::
                 name: name.clone(),
                 known: store.names().map(str::to_owned).collect(),
             })
+    };
+    names.iter().map(find).collect()
+}
+
+fn find_counters(names: &[String], store: &CounterStore) -> Result<Vec<Arc<Table>>, LoadFault> {
+    let find = |name: &String| {
+        let found = store.get(name).cloned();
+        found.ok_or_else(|| LoadFault::UnknownCounters {
+            name: name.clone(),
+            known: store.names().map(str::to_owned).collect(),
+        })
     };
     names.iter().map(find).collect()
 }

@@ -15,6 +15,7 @@ pub mod bundled;
 mod code_cache;
 mod component;
 mod contract;
+pub mod counters;
 mod error;
 mod exports;
 mod imports;

@@ -12,6 +12,7 @@ use crate::{
 use super::{
     component::{Component, Digest},
     contract::{Place, Role},
+    counters::CounterStore,
     error::{Call, CallError, CallFault, LoadFault},
     exports::ExportIndices,
     imports::{State, Surroundings},
@@ -34,6 +35,7 @@ pub struct PluginSpec<'a> {
     pub config: &'a str,
     pub grants: &'a Grants,
     pub maps: &'a MapStore,
+    pub counters: &'a CounterStore,
     /// Of one call.
     pub deadline: Duration,
     /// Of one instance, in bytes.
@@ -48,6 +50,7 @@ impl<'a> PluginSpec<'a> {
         used: &'a PluginUse,
         place: Place,
         maps: &'a MapStore,
+        counters: &'a CounterStore,
         backends: &'a [BackendName],
     ) -> Self {
         let name = PluginName::new(&used.source_text());
@@ -58,6 +61,7 @@ impl<'a> PluginSpec<'a> {
             config: &used.config,
             grants: &used.grants,
             maps,
+            counters,
             deadline: used.deadline,
             memory: used.memory,
             backends,
@@ -125,6 +129,14 @@ impl Plugin {
             }
         };
         Err(self.core.error(Call::Configure, fault))
+    }
+
+    /// Like [`instantiate`](Self::instantiate), for an instance whose answers are only compared: it leaves
+    /// nothing in what others share.
+    pub fn rehearse(&self) -> Result<Instance, CallError> {
+        let mut instance = self.instantiate()?;
+        instance.begin_trial();
+        Ok(instance)
     }
 
     pub fn name(&self) -> &PluginName {

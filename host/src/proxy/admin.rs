@@ -23,7 +23,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{admin_caches, admin_rollouts, admin_servers};
+use super::{admin_caches, admin_counters, admin_rollouts, admin_servers};
 use crate::{
     backend::Server,
     config::Address,
@@ -94,7 +94,7 @@ fn own_socket(listener: &SharedListener) -> io::Result<socket2::Socket> {
     sockets.pop().ok_or(io::ErrorKind::NotFound.into())
 }
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 async fn answer(
     admin: Rc<Admin>,
@@ -125,6 +125,14 @@ async fn answer(
         let (status, said) = admin_caches::manage(&admin, path);
         return Ok(text(status, said));
     }
+    if let Some(path) = request.uri().path().strip_prefix("/counters") {
+        return Ok(admin_counters::answer(
+            &admin,
+            request.method(),
+            path,
+            request.uri().query(),
+        ));
+    }
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/health") => health(&admin),
         (&Method::GET, "/metrics") => metrics(&admin),
@@ -135,8 +143,8 @@ async fn answer(
         (_, "/reload") => wrong_method("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are GET /health, GET /metrics, GET /status, GET /rollouts, POST /reload, POST /servers/…, POST /rollouts/… and POST /caches/…
-",
+            "there are GET /health, GET /metrics, GET /status, GET /rollouts, GET /counters, POST /reload, \
+             POST /servers/…, POST /rollouts/…, POST /caches/… and POST /counters/…\n",
         ),
     })
 }
@@ -195,7 +203,7 @@ fn metrics(admin: &Admin) -> Answer {
 /// What is, as opposed to what has happened.
 fn write_gauges(admin: &Admin, out: &mut String) -> std::fmt::Result {
     let generation = admin.current.borrow();
-    let mut gauge = |name: &str, help: &str, samples: &[(String, u64)]| {
+    let mut gauge = |name: &str, help: &str, samples: &[(String, u64)]| -> std::fmt::Result {
         writeln!(out, "# HELP weir_{name} {help}\n# TYPE weir_{name} gauge")?;
         for (labels, value) in samples {
             writeln!(out, "weir_{name}{labels} {value}")?;
@@ -246,6 +254,7 @@ fn write_gauges(admin: &Admin, out: &mut String) -> std::fmt::Result {
         "Exchanges that wait for this server and no other.",
         &per_server(|server| u64::from(server.state.queued())),
     )?;
+    admin_counters::write_metrics(&generation.counters, out)?;
     if generation.caches.is_empty() {
         return Ok(());
     }
@@ -327,7 +336,7 @@ fn plugin(used: &PluginUse) -> Value {
     })
 }
 
-fn wrong_method(allowed: &'static str) -> Answer {
+pub(super) fn wrong_method(allowed: &'static str) -> Answer {
     let mut answer = text(
         StatusCode::METHOD_NOT_ALLOWED,
         format!("only {allowed} is understood here\n"),
@@ -338,7 +347,7 @@ fn wrong_method(allowed: &'static str) -> Answer {
     answer
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(
@@ -348,7 +357,7 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     answer
 }
 
-fn json_answer(value: &Value) -> Answer {
+pub(super) fn json_answer(value: &Value) -> Answer {
     let mut answer = text(StatusCode::OK, format!("{value:#}\n"));
     answer.headers_mut().insert(
         header::CONTENT_TYPE,

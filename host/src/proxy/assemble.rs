@@ -23,6 +23,7 @@ use crate::{
     },
     plugin::{
         Breaker, BreakerRules, LoadError, LoadFault, Offload, Place, Plugin, PluginSpec, Runtime,
+        counters::CounterStore,
         maps::{MapError, MapStore},
     },
     store::{self, Store},
@@ -147,6 +148,7 @@ impl Builder {
             backends: loaded.backends,
             caches: loaded.caches,
             listeners: plan.by_listener(),
+            counters: loaded.counters,
         };
         Ok(Built {
             config,
@@ -164,6 +166,7 @@ impl Builder {
         let maps = MapStore::load(&config.maps)
             .map_err(|found| BuildErrors(found.into_iter().map(BuildError::Map).collect()))?;
         let names: Vec<_> = config.backends.iter().map(|b| b.name.clone()).collect();
+        let counters = self.registry.counters(&config.counters);
         let mut errors = Vec::new();
         let kept = config.process.component_cache.clone();
         let caches = config.caches.iter().map(|settings| {
@@ -177,6 +180,7 @@ impl Builder {
             builder: self,
             former,
             maps: &maps,
+            counters: &counters,
             system_roots: SystemRoots::default(),
             backends: &names,
             modes: config
@@ -217,6 +221,7 @@ impl Builder {
             backends,
             caches,
             maps: Arc::new(maps),
+            counters,
         })
     }
 }
@@ -229,6 +234,7 @@ struct Loaded {
     /// In the order of the file.
     caches: Vec<Arc<Cache>>,
     maps: Arc<MapStore>,
+    counters: CounterStore,
 }
 
 /// The state of one build.
@@ -238,6 +244,7 @@ struct Loader<'a> {
     /// What serves while this is built.
     former: Option<&'a Generation>,
     maps: &'a MapStore,
+    counters: &'a CounterStore,
     system_roots: SystemRoots,
     backends: &'a [BackendName],
     modes: HashMap<BackendName, Mode>,
@@ -591,7 +598,7 @@ impl Loader<'_> {
         place: Place,
         shown: PluginPlace,
     ) -> Option<PluginUse> {
-        let spec = PluginSpec::of(config, place, self.maps, self.backends);
+        let spec = PluginSpec::of(config, place, self.maps, self.counters, self.backends);
         let plugin = self.load_plugin(config, &spec)?;
         let used = PluginUse {
             offload: self.offload(config, &plugin)?,

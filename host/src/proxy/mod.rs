@@ -5,6 +5,7 @@
 mod acme;
 mod admin;
 mod admin_caches;
+mod admin_counters;
 mod admin_rollouts;
 mod admin_servers;
 mod assemble;

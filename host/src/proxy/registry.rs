@@ -9,10 +9,11 @@ use std::{
 use crate::{
     backend::{BackendState, ServerAddress, ServerState},
     cache::Cache,
-    config,
+    config::{self, CounterTable},
     frontend::{Gate, Sources},
     model::{BackendName, FrontendName, ServerName},
     net::TlsConnector,
+    plugin::counters::{CounterStore, KnownTables},
 };
 
 /// Finds the state of what has been there before. Holds nothing alive by itself.
@@ -24,6 +25,7 @@ pub struct Registry {
     connectors: HashMap<(BackendName, ServerName), Weak<TlsConnector>>,
     sources: HashMap<FrontendName, Weak<Sources>>,
     caches: HashMap<String, Weak<Cache>>,
+    counters: KnownTables,
 }
 
 impl Registry {
@@ -91,12 +93,18 @@ impl Registry {
         made
     }
 
+    /// Tables that are declared as before go on counting.
+    pub fn counters(&mut self, declared: &[CounterTable]) -> CounterStore {
+        CounterStore::of(declared, &mut self.counters)
+    }
+
     /// Forgets what nobody has any more.
     pub fn sweep(&mut self) {
         self.backends.retain(|_, state| state.strong_count() > 0);
         self.servers.retain(|_, state| state.strong_count() > 0);
         self.sources.retain(|_, state| state.strong_count() > 0);
         self.caches.retain(|_, cache| cache.strong_count() > 0);
+        self.counters.sweep();
         self.gates.retain(|_, state| state.strong_count() > 0);
         self.connectors
             .retain(|_, connector| connector.strong_count() > 0);

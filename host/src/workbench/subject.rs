@@ -12,7 +12,7 @@ use crate::{
     model::{BackendName, PluginName},
     plugin::{
         Component, Inspection, LoadError, Place, Plugin, PluginSpec, Runtime, RuntimeError,
-        RuntimeOptions, Stage, bundled, maps::MapStore, user_code_cache,
+        RuntimeOptions, Stage, bundled, counters::CounterStore, maps::MapStore, user_code_cache,
     },
 };
 
@@ -34,6 +34,8 @@ pub struct Setup<'a> {
     pub backends: Option<&'a [BackendName]>,
     /// All of them are granted, as is everything else.
     pub maps: &'a MapStore,
+    /// All of them are granted, too.
+    pub counters: &'a CounterStore,
     pub deadline: Duration,
     pub memory: usize,
 }
@@ -129,6 +131,7 @@ impl Subject {
             clock: true,
             random: true,
             maps: setup.maps.names().map(str::to_owned).collect(),
+            counters: setup.counters.names().map(str::to_owned).collect(),
         };
         let spec = PluginSpec {
             name: self.name.clone(),
@@ -138,6 +141,7 @@ impl Subject {
             config: setup.config,
             grants: &grants,
             maps: setup.maps,
+            counters: setup.counters,
             deadline: setup.deadline,
             memory: setup.memory,
             backends,

@@ -13,7 +13,9 @@ use crate::{
     config::cases::Given,
     frontend::StagedExchange,
     model::{Candidate, Hook, Input, Outcome},
-    plugin::{CallError, Instance, LoadError, Place, Plugin, Role, maps::MapStore},
+    plugin::{
+        CallError, Instance, LoadError, Place, Plugin, Role, counters::CounterStore, maps::MapStore,
+    },
 };
 
 const BATCHES: u32 = 15;
@@ -87,6 +89,7 @@ pub fn measure(
             config: options.config,
             backends: None,
             maps: &MapStore::default(),
+            counters: &CounterStore::default(),
             deadline: Duration::from_secs(60),
             memory: 1 << 30,
         })?;

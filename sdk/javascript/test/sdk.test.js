@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { ConfigError, connection, definePlugin, deny, edit, host, log, now, pass, reply, useBackend } from '../index.js';
+import { ConfigError, connection, counters, definePlugin, deny, edit, host, log, now, pass, reply, useBackend } from '../index.js';
 import { contractVersion, entry, world } from '../build.js';
 import { load } from '../testing.js';
 
@@ -145,4 +145,19 @@ test('a component imports and exports what it is built with, and no more', () =>
   assert.doesNotMatch(text, /random|request-filter/);
   assert.match(contractVersion(), /^0\.1\.\d+$/);
   assert.match(entry('/a/b.js', ['request-filter'], ['maps'], '0.1.7'), /export \{ lifecycle, requestFilter \} from "\/a\/b\.js"/);
+});
+
+test('counters are numbers, and what is not imported says so', () => {
+  assert.throws(() => counters.add('clients', 'requests', 'a'), /--import counters/);
+  const added = [];
+  host.counters = {
+    declared: () => [['requests', 10000n]],
+    add: (...given) => { added.push(given); return 7n; },
+    read: () => undefined,
+  };
+  assert.deepEqual(counters.declared('clients'), [['requests', 10000]]);
+  assert.equal(counters.add('clients', 'requests', 'a'), 7);
+  assert.deepEqual(added, [['clients', 'requests', 'a', 1n]]);
+  assert.equal(counters.read('clients', 'requests', 'a'), undefined);
+  host.counters = undefined;
 });

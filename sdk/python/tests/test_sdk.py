@@ -9,6 +9,7 @@ from weir_plugin import (
     RequestFilter,
     clock,
     connection,
+    counters,
     deny,
     edit,
     log,
@@ -137,6 +138,23 @@ class Sdk(unittest.TestCase):
         compile(module, "weir_entry.py", "exec")
         self.assertIn("class RequestFilter:", module)
         self.assertIn("from my_filter import Mine", module)
+
+
+class Counting(unittest.TestCase):
+    def test_counters_are_the_proxys_and_what_is_not_imported_says_so(self):
+        with self.assertRaisesRegex(NotImported, "--import counters"):
+            counters.add("clients", "requests", "a")
+
+        class Proxy:
+            @staticmethod
+            def add(*given):
+                return list(given)
+
+        functions.counters = Proxy
+        self.addCleanup(setattr, functions, "counters", None)
+        self.assertEqual(
+            counters.add("clients", "requests", "a"), ["clients", "requests", "a", 1]
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from .decision import (
     reply,
     use_backend,
 )
-from .host import clock, log, maps, random_u64
+from .host import clock, counters, log, maps, random_u64
 from .needs import BackendRef, Handle, Needs
 from .plugin import (
     Balancer,
@@ -53,6 +53,7 @@ __all__ = [
     "Values",
     "clock",
     "connection",
+    "counters",
     "deny",
     "edit",
     "log",

@@ -14,7 +14,7 @@ from typing import Sequence
 
 #: What pip is asked for.
 TOOL = "componentize-py==0.25.1"
-IMPORTS = ("clock", "random", "maps")
+IMPORTS = ("clock", "random", "maps", "counters")
 
 #: The functions of each role. An interface `a-b` is exported by a class `AB`.
 ROLES = {

@@ -37,6 +37,7 @@ _log = _imported("imports.log")
 _clock = _imported("imports.clock")
 _random = _imported("imports.random")
 _maps = _imported("imports.maps")
+_counters = _imported("imports.counters")
 
 
 def connect() -> None:
@@ -51,6 +52,8 @@ def connect() -> None:
         host.functions.lookup = _maps.lookup
         host.functions.version = _maps.version
         host.functions.entries = _maps.entries
+    if _counters:
+        host.functions.counters = _counters
     sys.stdout = _Lines("info")
     sys.stderr = _Lines("warn")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 
 def _to_stderr(level: str, message: str) -> None:
@@ -19,6 +19,8 @@ class _Functions:
     lookup: Optional[Callable[[str, str], Optional[str]]] = None
     version: Optional[Callable[[str], int]] = None
     entries: Optional[Callable[[str], list[tuple[str, str]]]] = None
+    #: An object with the functions of the interface.
+    counters: Any = None
 
 
 functions = _Functions()
@@ -82,3 +84,41 @@ class maps:
     @staticmethod
     def entries(name: str) -> list[tuple[str, str]]:
         return _granted(functions.entries, "maps")(name)
+
+
+class counters:
+    """The tables of counters that weir.toml grants. Needs ``--import counters``.
+
+    A table, a counter or a key that is not there answers ``None``.
+    """
+
+    @staticmethod
+    def declared(table: str) -> list[tuple[str, int]] | None:
+        """Names and windows in milliseconds; 0 is a total."""
+        return _granted(functions.counters, "counters").declared(table)
+
+    @staticmethod
+    def add(table: str, counter: str, key: str, amount: int = 1) -> int | None:
+        """What the counter then is: the rate over its window, or the total."""
+        return _granted(functions.counters, "counters").add(table, counter, key, amount)
+
+    @staticmethod
+    def read(table: str, counter: str, key: str) -> int | None:
+        return _granted(functions.counters, "counters").read(table, counter, key)
+
+    @staticmethod
+    def falls_to(table: str, counter: str, key: str, most: int) -> int | None:
+        """In how many milliseconds the counter will be at most ``most``."""
+        return _granted(functions.counters, "counters").falls_to(table, counter, key, most)
+
+    @staticmethod
+    def value(table: str, key: str) -> str | None:
+        return _granted(functions.counters, "counters").value(table, key)
+
+    @staticmethod
+    def set_value(table: str, key: str, value: str) -> bool:
+        return _granted(functions.counters, "counters").set_value(table, key, value)
+
+    @staticmethod
+    def remove(table: str, key: str) -> bool:
+        return _granted(functions.counters, "counters").remove(table, key)

@@ -357,7 +357,7 @@ impl Watcher {
         let seat = &mut self.seats[seat];
         let instance = match &mut seat.instance {
             Some(instance) => instance,
-            None => seat.instance.insert(self.next.instantiate()?),
+            None => seat.instance.insert(self.next.rehearse()?),
         };
         let versions = Versions {
             current: &self.current,

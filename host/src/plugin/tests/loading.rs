@@ -346,6 +346,7 @@ fn a_file_is_missing_too_large_or_loaded() {
             config: "{}",
             grants: &Grants::default(),
             maps: &MapStore::default(),
+            counters: &CounterStore::default(),
             deadline: PATIENT,
             memory: MEMORY,
             backends: &[],

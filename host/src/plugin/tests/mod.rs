@@ -24,7 +24,7 @@ use crate::{
 
 use super::{
     Instance, LoadError, LoadFault, Place, Plugin, PluginSpec, Runtime, RuntimeOptions,
-    maps::MapStore,
+    counters::CounterStore, maps::MapStore,
 };
 
 /// Long enough that a busy machine doesn't make a harmless call fail.
@@ -52,6 +52,7 @@ struct Use {
     config: &'static str,
     grants: Grants,
     maps: MapStore,
+    counters: CounterStore,
     deadline: Duration,
     memory: usize,
 }
@@ -68,6 +69,7 @@ fn used_bytes(bytes: Vec<u8>, place: Place) -> Use {
         config: "{}",
         grants: Grants::default(),
         maps: MapStore::default(),
+        counters: CounterStore::default(),
         deadline: PATIENT,
         memory: MEMORY,
     }
@@ -87,6 +89,7 @@ impl Use {
             config: self.config,
             grants: &self.grants,
             maps: &self.maps,
+            counters: &self.counters,
             deadline: self.deadline,
             memory: self.memory,
             backends: &backends,

@@ -21,7 +21,7 @@ impl Loader<'_> {
         place: Place,
         shown: PluginPlace,
     ) -> Option<Arc<NextUse>> {
-        let spec = PluginSpec::of(&config.used, place, self.maps, self.backends);
+        let spec = PluginSpec::of(&config.used, place, self.maps, self.counters, self.backends);
         let spec = PluginSpec {
             // Its errors and what it writes to the log are not to be taken for the current version's.
             name: PluginName::new(&format!("{} ({})", spec.name, config.mode.as_str())),

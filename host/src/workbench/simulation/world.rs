@@ -23,7 +23,7 @@ use crate::{
     config::scenario::{Arrival, Scenario},
     frontend::StagedExchange,
     model::{Candidate, Hook, Outcome},
-    plugin::{CallError, Instance, Place, Plugin, Stage, maps::MapStore},
+    plugin::{CallError, Instance, Place, Plugin, Stage, counters::CounterStore, maps::MapStore},
     workbench::{Setup, Subject},
 };
 
@@ -57,6 +57,7 @@ pub fn play(subject: &Subject, playing: &Playing<'_>) -> Result<Figures, Simulat
         config: playing.config,
         backends: None,
         maps: &MapStore::default(),
+        counters: &CounterStore::default(),
         deadline: Duration::from_secs(10),
         memory: 1 << 30,
     })?;

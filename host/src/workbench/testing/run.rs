@@ -7,7 +7,11 @@ use crate::{
     config::cases::{Act, Case, CaseFile, Expected, ExpectedVerdict, Given, Pick, Step},
     frontend::StagedExchange,
     model::{Candidate, Edit, Hook, Verdict},
-    plugin::{CallError, Instance, LoadError, LoadFault, Place, Plugin, maps::MapStore},
+    plugin::{
+        CallError, Instance, LoadError, LoadFault, Place, Plugin,
+        counters::{CounterStore, KnownTables},
+        maps::MapStore,
+    },
     workbench::{
         Setup, Subject, answer,
         diff::{Line, diff},
@@ -18,7 +22,7 @@ use crate::{
 pub fn run(subject: &Subject, cases: &CaseFile, maps: &MapStore, file: &Path) -> Report {
     let cases = cases.cases.iter().map(|case| CaseReport {
         name: case.name.clone(),
-        failures: run_case(subject, case, maps),
+        failures: run_case(subject, case, maps, &fresh_counters(cases)),
     });
     Report {
         file: file.display().to_string(),
@@ -26,7 +30,17 @@ pub fn run(subject: &Subject, cases: &CaseFile, maps: &MapStore, file: &Path) ->
     }
 }
 
-fn run_case(subject: &Subject, case: &Case, maps: &MapStore) -> Vec<Failure> {
+/// Each case counts from nothing.
+fn fresh_counters(cases: &CaseFile) -> CounterStore {
+    CounterStore::of(&cases.counters, &mut KnownTables::default())
+}
+
+fn run_case(
+    subject: &Subject,
+    case: &Case,
+    maps: &MapStore,
+    counters: &CounterStore,
+) -> Vec<Failure> {
     let failed = |what| {
         vec![Failure {
             line: case.line,
@@ -44,6 +58,7 @@ fn run_case(subject: &Subject, case: &Case, maps: &MapStore) -> Vec<Failure> {
         config: &setting.config,
         backends: setting.backends.as_deref(),
         maps,
+        counters,
         deadline: setting.deadline,
         memory: setting.memory,
     });

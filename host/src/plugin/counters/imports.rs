@@ -1,0 +1,142 @@
+//! The import `counters`: what plugins call, on the tables that were granted.
+
+use wasmtime::{
+    StoreContextMut,
+    component::{Linker, LinkerInstance, WasmStr},
+};
+
+use crate::plugin::{contract::full_name, imports::State};
+
+use super::Table;
+
+/// Makes `counters` available.
+pub(in crate::plugin) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut counters = linker.instance(&full_name("counters"))?;
+    counters.func_wrap(
+        "declared",
+        |mut store: StoreContextMut<'_, State>, (table,): (WasmStr,)| {
+            store.data_mut().count_import()?;
+            let table = table.to_str(&store)?;
+            let table = store.data().counters(&table);
+            Ok((table.map(|table| declared(table)),))
+        },
+    )?;
+    link_counts(&mut counters)?;
+    link_values(&mut counters)
+}
+
+/// Names and windows, in milliseconds; 0 for a total.
+fn declared(table: &Table) -> Vec<(String, u64)> {
+    let counters = table.counters();
+    counters
+        .map(|(name, window)| (name.to_owned(), window.unwrap_or(0)))
+        .collect()
+}
+
+/// A table, a counter of it and a key.
+type Named = (WasmStr, WasmStr, WasmStr);
+
+fn link_counts(counters: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    counters.func_wrap(
+        "add",
+        |mut store: StoreContextMut<'_, State>,
+         (table, counter, key, amount): (WasmStr, WasmStr, WasmStr, u64)| {
+            on_counter(
+                &mut store,
+                (table, counter, key),
+                |state, table, counter, key| {
+                    let now = state.counting_clock();
+                    match state.is_on_trial() {
+                        // What is there already: a shadow is asked after the version that counts.
+                        true => Some(table.read(counter, key, now).unwrap_or(amount)),
+                        false => table.add(counter, key, amount, now),
+                    }
+                },
+            )
+        },
+    )?;
+    counters.func_wrap(
+        "read",
+        |mut store: StoreContextMut<'_, State>, named: Named| {
+            on_counter(&mut store, named, |state, table, counter, key| {
+                table.read(counter, key, state.counting_clock())
+            })
+        },
+    )?;
+    counters.func_wrap(
+        "falls-to",
+        |mut store: StoreContextMut<'_, State>,
+         (table, counter, key, most): (WasmStr, WasmStr, WasmStr, u64)| {
+            on_counter(
+                &mut store,
+                (table, counter, key),
+                |state, table, counter, key| {
+                    table.falls_to(counter, key, most, state.counting_clock())
+                },
+            )
+        },
+    )
+}
+
+/// Has `act` answer about a key's counter; none if there is no such counter in a table that was granted.
+fn on_counter(
+    store: &mut StoreContextMut<'_, State>,
+    (table, counter, key): Named,
+    act: impl FnOnce(&State, &Table, usize, &str) -> Option<u64>,
+) -> wasmtime::Result<(Option<u64>,)> {
+    store.data_mut().count_import()?;
+    let (table, counter) = (table.to_str(&*store)?, counter.to_str(&*store)?);
+    let key = key.to_str(&*store)?;
+    let state = store.data();
+    let found = state
+        .counters(&table)
+        .and_then(|table| Some((table, table.counter(&counter)?)));
+    Ok((found.and_then(|(table, counter)| act(state, table, counter, &key)),))
+}
+
+fn link_values(counters: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    counters.func_wrap(
+        "value",
+        |mut store: StoreContextMut<'_, State>, (table, key): (WasmStr, WasmStr)| {
+            on_key(&mut store, (table, key), |state, table, key| {
+                table.value(key, state.counting_clock())
+            })
+        },
+    )?;
+    counters.func_wrap(
+        "set-value",
+        |mut store: StoreContextMut<'_, State>,
+         (table, key, value): (WasmStr, WasmStr, WasmStr)| {
+            store.data_mut().count_import()?;
+            let (table, key) = (table.to_str(&store)?, key.to_str(&store)?);
+            let value = value.to_str(&store)?;
+            let state = store.data();
+            let kept = state.counters(&table).is_some_and(|table| {
+                state.is_on_trial() || table.set_value(&key, &value, state.counting_clock())
+            });
+            Ok((kept,))
+        },
+    )?;
+    counters.func_wrap(
+        "remove",
+        |mut store: StoreContextMut<'_, State>, (table, key): (WasmStr, WasmStr)| {
+            let (removed,) = on_key(&mut store, (table, key), |state, table, key| {
+                (!state.is_on_trial() && table.remove(key, state.counting_clock())).then_some(())
+            })?;
+            Ok((removed.is_some(),))
+        },
+    )
+}
+
+/// Has `act` answer about a key; none if no such table was granted.
+fn on_key<R>(
+    store: &mut StoreContextMut<'_, State>,
+    (table, key): (WasmStr, WasmStr),
+    act: impl FnOnce(&State, &Table, &str) -> Option<R>,
+) -> wasmtime::Result<(Option<R>,)> {
+    store.data_mut().count_import()?;
+    let (table, key) = (table.to_str(&*store)?, key.to_str(&*store)?);
+    let state = store.data();
+    let found = state.counters(&table);
+    Ok((found.and_then(|table| act(state, table, &key)),))
+}
