@@ -6,6 +6,8 @@
 
 #[path = "haproxy/client.rs"]
 mod client;
+#[path = "haproxy/commands.rs"]
+mod commands;
 #[path = "haproxy/origin.rs"]
 mod origin;
 #[path = "haproxy/proxies.rs"]

@@ -37,22 +37,7 @@ impl Translator<'_> {
             }
             // Where its lines go is settled once all proxies are known.
             ["log", ..] => Fate::Same,
-            ["stats", "socket", address] => {
-                let path = address.trim_start_matches("unix@");
-                if path.starts_with('/') {
-                    self.weir.top.set("admin", format!("unix:{path}"));
-                    Fate::nearly(
-                        "the socket is Weir's admin interface, which speaks HTTP and is its owner's alone",
-                    )
-                } else {
-                    Fate::dropped(
-                        "Weir's admin interface is a Unix socket or a loopback port, without levels",
-                    )
-                }
-            }
-            ["stats", "timeout" | "maxconn", ..] => {
-                Fate::dropped("the admin interface has no such limit")
-            }
+            ["stats", ..] => self.stats_of_process(line)?,
             ["daemon", ..] => {
                 Fate::dropped("Weir stays in the foreground; the service manager keeps it")
             }

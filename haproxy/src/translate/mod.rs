@@ -32,6 +32,7 @@ mod redirect;
 mod reply;
 mod resolvers;
 mod rule;
+mod runtime_socket;
 mod server;
 mod site;
 mod strength;
@@ -55,6 +56,7 @@ use crate::{
 use self::{
     draft::{Backends, Draft},
     maps::Maps,
+    runtime_socket::ForAll,
     site::Site,
 };
 
@@ -78,6 +80,7 @@ struct Translator<'t> {
     site: Site,
     read: BTreeSet<PathBuf>,
     weir: Weir,
+    stats: ForAll,
     /// Directives looked at so far.
     effort: usize,
 }
@@ -98,6 +101,7 @@ pub fn translate(
         site: Site::in_folder_of(name),
         read: BTreeSet::new(),
         weir: Weir::default(),
+        stats: ForAll::default(),
         effort: 0,
     };
     translator.sections();
@@ -124,6 +128,7 @@ impl<'t> Translator<'t> {
             self.global(section);
         }
         self.maps.start.clone_from(&self.site.start);
+        self.finish_stats();
         for section in file
             .sections
             .iter()

@@ -118,7 +118,7 @@ impl<'t> Translator<'t> {
 pub(super) fn stats(line: &Line) -> Fate {
     match keyword(line) {
         ["stats", "enable" | "uri", ..] => Fate::dropped(
-            "Weir's figures are at its admin interface: set `admin`, then GET /status and /metrics",
+            "such a page is at the admin interface: set `admin`, then GET /stats, /stats;csv and /metrics",
         ),
         _ => Fate::dropped("the statistics page is not carried over"),
     }

@@ -15,6 +15,7 @@ pub struct Weir {
     pub timeouts: Table,
     /// `None` leaves the log as it is by default.
     pub logs: Option<Vec<Table>>,
+    pub runtime_sockets: Vec<Table>,
     pub maps: Vec<Table>,
     pub resolvers: Vec<Table>,
     pub caches: Vec<Table>,

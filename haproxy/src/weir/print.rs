@@ -28,6 +28,9 @@ impl fmt::Display for Weir {
         for log in self.logs.iter().flatten() {
             page.section("[[log]]", log)?;
         }
+        for socket in &self.runtime_sockets {
+            page.section("[[runtime_socket]]", socket)?;
+        }
         for map in &self.maps {
             page.section("[[map]]", map)?;
         }

@@ -67,8 +67,12 @@ impl Queue {
         if !server.is_up() {
             return false;
         }
-        let Some(waiter) = self.remove_first(|waiter| waiter.limit_for(server.key()).is_some())
-        else {
+        // Beyond the limit if that was lowered meanwhile: then the place goes.
+        let wants = |waiter: &Waiter| {
+            let limit = waiter.limit_for(server.key());
+            limit.is_some_and(|limit| server.active() <= limit)
+        };
+        let Some(waiter) = self.remove_first(wants) else {
             return false;
         };
         // If the waiter has just given up, the place comes back, and dropping it hands it on.

@@ -14,6 +14,7 @@ use arc_swap::ArcSwapOption;
 use smallvec::SmallVec;
 
 use super::{
+    history::History,
     queue::Queue,
     room::Room,
     sessions::{SessionId, Sessions},
@@ -91,11 +92,12 @@ impl Server {
         self.state.share.of(self.weight, self.grain)
     }
 
-    /// Exchanges it takes at a time, by the file or by its agent, whichever is less.
+    /// Exchanges it takes at a time: as an operator said or else the file, and no more than its agent says.
     pub fn limit_now(&self) -> Option<u32> {
+        let limit = self.state.limit(self.limit);
         match self.state.agents_limit.load(Ordering::Relaxed) {
-            u32::MAX => self.limit,
-            agents => Some(self.limit.map_or(agents, |limit| limit.min(agents))),
+            u32::MAX => limit,
+            agents => Some(limit.map_or(agents, |limit| limit.min(agents))),
         }
     }
 
@@ -114,7 +116,7 @@ impl Server {
     /// no port of its own.
     pub fn socket_address(&self, client_port: u16) -> Option<SocketAddr> {
         match &self.address {
-            ServerAddress::Ip(address) => Some(*address),
+            ServerAddress::Ip(address) => Some(self.state.resolved().unwrap_or(*address)),
             ServerAddress::ClientPort(ip) => Some(SocketAddr::new(*ip, client_port)),
             ServerAddress::Name { .. } => self.state.resolved(),
             ServerAddress::Unix(_) => None,
@@ -131,11 +133,14 @@ pub struct ServerState {
     /// Never given to another address either, so a pool can go by it.
     pool_key: AtomicU64,
     standing: Standing,
-    /// Of a server that goes by a name.
+    /// Of a server that goes by a name, or that an operator has moved.
     resolved: ArcSwapOption<SocketAddr>,
     share: Share,
     /// `u32::MAX`: it said nothing.
     agents_limit: AtomicU32,
+    /// `u32::MAX`: none said anything.
+    operators_limit: AtomicU32,
+    history: History,
     traffic: Traffic,
     sessions: Sessions,
     /// It gets a small share at first when it comes back.
@@ -179,6 +184,8 @@ impl ServerState {
             resolved: ArcSwapOption::empty(),
             share: Share::default(),
             agents_limit: AtomicU32::new(u32::MAX),
+            operators_limit: AtomicU32::new(u32::MAX),
+            history: History::default(),
             traffic: Traffic::default(),
             sessions: Sessions::default(),
             slow_start: AtomicBool::new(false),
@@ -234,6 +241,9 @@ impl ServerState {
             return false;
         }
         let up = self.is_up();
+        if up != was_up {
+            self.history.changed(up);
+        }
         if !up && self.slow_start.load(Ordering::Relaxed) {
             self.share.set_warmth(0.0);
         }
@@ -271,6 +281,10 @@ impl ServerState {
         &self.traffic
     }
 
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// Whether sessions that are held end when it goes down.
     pub fn set_ends_sessions(&self, ends: bool) {
         self.ends_sessions.store(ends, Ordering::Relaxed);
@@ -286,6 +300,29 @@ impl ServerState {
         if self.share.set_operators(weight) {
             self.backend.bump();
         }
+    }
+
+    /// The exchanges it takes at a time for an operator, in place of the file's; `None`: the file's.
+    pub fn set_limit(&self, limit: Option<u32>) {
+        let limit = limit.unwrap_or(u32::MAX);
+        if self.operators_limit.swap(limit, Ordering::Relaxed) != limit {
+            self.backend.bump();
+            // They wait under the limit that was; they choose again under this one.
+            self.backend.queue.send_elsewhere(self.key);
+        }
+    }
+
+    /// The limit that the operator gave it, else the file, which says `configured`.
+    pub fn limit(&self, configured: Option<u32>) -> Option<u32> {
+        match self.operators_limit.load(Ordering::Relaxed) {
+            u32::MAX => configured,
+            limit => Some(limit),
+        }
+    }
+
+    /// Ends all sessions that are held. Returns how many there were.
+    pub fn end_sessions(&self) -> usize {
+        self.sessions.end_all()
     }
 
     /// The weight that the operator gave it, else the file, which says `configured`.
@@ -338,7 +375,7 @@ impl ServerState {
         }
     }
 
-    /// The address that its name had when it was last looked up.
+    /// The address that its name had when it was last looked up, or that an operator gave it.
     pub fn resolved(&self) -> Option<SocketAddr> {
         self.resolved.load().as_deref().copied()
     }

@@ -1,6 +1,6 @@
-//! Connections to a server that exchanges are using, for servers whose sessions must be ended when they go
-//! down. Each is held by a second descriptor, so that another thread can shut it down; the
-//! exchange then sees that its server is gone.
+//! Connections to a server that last: TCP sessions, what follows an upgrade, and all that exchanges are using
+//! where sessions must be ended when the server goes down. Each is held by a second descriptor, so that another
+//! thread can shut it down; the exchange then sees that its server is gone.
 
 use std::{
     collections::HashMap,

@@ -35,11 +35,7 @@ pub(super) fn read_socket_options(fields: &mut Fields<'_>) -> SocketOptions {
         }
         Some(name.to_owned())
     });
-    let mut name = |key, example| {
-        let node = fields.get(key)?;
-        node.plain_text(example).map(str::to_owned)
-    };
-    let (user, group) = (name("user", "www-data"), name("group", "www-data"));
+    let owner = read_owner(fields);
     SocketOptions {
         namespace: fields
             .get("namespace")
@@ -52,9 +48,22 @@ pub(super) fn read_socket_options(fields: &mut Fields<'_>) -> SocketOptions {
             .get("dual_stack")
             .and_then(|node| node.boolean())
             .unwrap_or(false),
+        ..owner
+    }
+}
+
+/// Reads the keys about who may open a Unix socket's file.
+pub(super) fn read_owner(fields: &mut Fields<'_>) -> SocketOptions {
+    let mut name = |key, example| {
+        let node = fields.get(key)?;
+        node.plain_text(example).map(str::to_owned)
+    };
+    let (user, group) = (name("user", "www-data"), name("group", "www-data"));
+    SocketOptions {
         mode: read_mode(fields),
         user,
         group,
+        ..SocketOptions::default()
     }
 }
 

@@ -27,6 +27,13 @@ fn plain() -> Check {
     }
 }
 
+impl Check {
+    /// As `check = true` has it: a connection, every two seconds.
+    pub fn plain() -> Self {
+        plain()
+    }
+}
+
 /// Where a server is asked, if not where it serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Endpoint {

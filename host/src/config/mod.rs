@@ -31,6 +31,7 @@ mod process;
 pub mod project;
 mod reach;
 mod read;
+mod runtime_socket;
 pub mod scenario;
 mod sharing;
 mod suggest;
@@ -62,8 +63,10 @@ pub use conduct::{AdminState, Agent, Backups, Conduct, Consequence, Layer, Obser
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use http2::{Http2Limits, Protocols, ServerHttp2, ServerProtocol};
 pub use load::{load, parse};
+pub use name::is_name;
 pub use next::{GiveUp, Next, NextMode};
 pub use reach::{Reach, Resolver, Slot, Source};
+pub use runtime_socket::{Level, RuntimeSocket};
 pub use sharing::{
     BadReference, KeyFile, MovedTags, OciReference, OciSource, RegistryAccess, SignedBy,
 };
@@ -119,6 +122,8 @@ pub struct Process {
     /// Where components out of registries are kept; `None`: the user's cache folder.
     pub component_cache: Option<PathBuf>,
     pub admin: Option<Address>,
+    /// Where commands are taken.
+    pub runtime_sockets: Vec<RuntimeSocket>,
     /// Whom to become once all is open.
     pub user: Option<String>,
     pub group: Option<String>,
@@ -486,6 +491,25 @@ pub struct Server {
     pub persistence_key: String,
     /// The backend's check with this server's changes; `None`: not checked, always up.
     pub check: Option<Check>,
+}
+
+impl Server {
+    /// A server about which nothing more is said: with the weight 1, unchecked, in clear text.
+    pub fn plain(name: &str, address: Address, id: u32) -> Self {
+        Self {
+            name: ServerName::new(name),
+            address,
+            reach: Reach::default(),
+            conduct: Conduct::default(),
+            protocol: ServerProtocol::Http1,
+            id,
+            weight: 1,
+            max_connections: None,
+            tls: None,
+            persistence_key: name.to_owned(),
+            check: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -38,15 +38,22 @@ impl Unique {
     }
 }
 
+/// Whether something could be called that.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST && odd_character(text).is_none()
+}
+
+fn odd_character(name: &str) -> Option<char> {
+    name.chars()
+        .find(|c| !c.is_ascii_alphanumeric() && !"-_.:".contains(*c))
+}
+
 /// Reads the `name` of a table and begins its messages with it.
 pub(super) fn read_name(fields: &mut Fields<'_>, kind: &str, names: &mut Unique) -> Option<String> {
     let node = fields.require("name", &format!("\"{}\"", example(kind)))?;
     let name = node.plain_text(example(kind))?;
     fields.set_context(&format!("{}{kind} `{}`: ", fields.context(), shorten(name)));
-    let odd = name
-        .chars()
-        .find(|c| !c.is_ascii_alphanumeric() && !"-_.:".contains(*c));
-    if let Some(odd) = odd {
+    if let Some(odd) = odd_character(name) {
         node.complain(
             format!("a {kind}'s name cannot contain {odd:?}"),
             "letters, digits, `-`, `_`, `.` and `:` can",

@@ -6,6 +6,7 @@ use super::{
     Address, ClientTimeouts, Limits, Process, ServerTimeouts,
     address::{self, AddressError},
     read::Fields,
+    runtime_socket::read_runtime_sockets,
     value::Node,
 };
 
@@ -80,6 +81,7 @@ pub(super) fn read_process(top: &mut Fields<'_>) -> Process {
             .and_then(|node| node.plain_text("/var/cache/weir-components"))
             .map(|path| address::resolve(path, base)),
         admin: top.get("admin").and_then(|node| read_admin(&node)),
+        runtime_sockets: read_runtime_sockets(top),
         user: user.map(str::to_owned),
         group: group.map(str::to_owned),
         chroot: chroot.map(|path| address::resolve(path, base)),

@@ -30,6 +30,14 @@ impl Gate {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// How many may be in; `None`: any number.
+    pub fn most(&self) -> Option<usize> {
+        match self.most.load(Ordering::Relaxed) {
+            usize::MAX => None,
+            most => Some(most),
+        }
+    }
+
     pub fn set_most(&self, most: usize) {
         self.most.store(most, Ordering::SeqCst);
         self.room.notify_waiters();

@@ -22,7 +22,7 @@ use crate::{
     http::scan::HeadLimits,
     model::{BackendName, FrontendName, Hook, Input},
     net::{ListenerId, TlsAcceptor},
-    plugin::{Breaker, Offload, Plugin, counters::CounterStore},
+    plugin::{Breaker, Offload, Plugin, counters::CounterStore, maps::MapStore},
     telemetry::{BackendMetrics, FrontendMetrics, PluginMetrics, PluginPlace, ServerMetrics},
 };
 
@@ -38,6 +38,8 @@ pub struct Generation {
     pub listeners: Vec<Option<ListenerUse>>,
     /// What plugins count in; nobody else on the way of a request does.
     pub counters: CounterStore,
+    /// What plugins look things up in.
+    pub maps: Arc<MapStore>,
 }
 
 /// What a listener means in one generation. The socket itself may outlive it: its clients are served

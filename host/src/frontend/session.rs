@@ -88,9 +88,11 @@ impl Session<'_> {
         let Reached {
             server,
             mut stream,
-            place,
+            mut place,
             ..
         } = reached;
+        // It may last for days, and an operator may want it to end.
+        place.hold(&stream);
         self.tell(frontend, backend, local, server, bound).await;
         // What follows may outlive many generations, and plugins have no say in it any more.
         drop(generation);

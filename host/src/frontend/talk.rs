@@ -191,6 +191,9 @@ impl Talk<'_> {
         match self {
             Self::Http1(talk) => {
                 let from_server = talk.buffer.take();
+                let reached = &mut talk.reached;
+                // As a session does, for it may last as long.
+                reached.place.hold(&reached.stream);
                 let server = (&mut talk.reached.stream, from_server);
                 client.tunnel(server, &worker.buffers, limit).await
             }

@@ -9,7 +9,6 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         mpsc::{self, RecvTimeoutError},
     },
-    thread,
     time::Duration,
 };
 
@@ -22,9 +21,8 @@ use super::{
     component::{Component, Digest},
     error::{LoadError, LoadFault, RuntimeError},
     stage::Stage,
+    ticker::{TICK, Ticker},
 };
-
-/// How long the clock of deadlines takes from one step to the next. Shorter deadlines are as long as
 
 /// What all plugins together, and any one of them, may take.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use wasmtime::Engine;
 
 use super::error::RuntimeError;
 
-/// A step of the clock.
+/// A step of the clock. Shorter deadlines are as long as one step.
 pub(super) const TICK: Duration = Duration::from_millis(1);
 /// Steps between two looks at whether anybody calls. More often, and the callers' CPUs would fight over it.
 const LOOK: u64 = 64;

@@ -2,8 +2,14 @@
 //! owner alone, or a loopback address; never part of the data path.
 
 use std::{
-    cell::RefCell, convert::Infallible, fmt::Write as _, fs, io, os::unix::fs::PermissionsExt,
-    rc::Rc, sync::Arc, time::Duration,
+    cell::RefCell,
+    convert::Infallible,
+    fmt::Write as _,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use http_body_util::Full;
@@ -23,10 +29,13 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{admin_caches, admin_counters, admin_rollouts, admin_servers};
+use super::{
+    additions::ServersChange, admin_caches, admin_counters, admin_maps, admin_rollouts,
+    admin_servers, admin_stats, map_desk::MapDesk, operate,
+};
 use crate::{
     backend::Server,
-    config::Address,
+    config::{Address, Config, LogLevel, RuntimeSocket},
     frontend::{Backend, Generation, PluginUse, ProcessState},
     net::{BindError, BoundAddress, Listener, SharedListener},
     telemetry::{LogHub, Metrics},
@@ -39,13 +48,36 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// Asks for a reload; the answer is the generation's number or why there is none.
 pub type ReloadWish = oneshot::Sender<Result<u64, String>>;
 
-/// What can be looked at.
+/// Asks for other servers than the file has; the answer is as for a reload.
+pub struct ServersWish {
+    pub change: ServersChange,
+    pub tell: ReloadWish,
+}
+
+/// What can be looked at and acted on, through whichever door.
 pub struct Admin {
     pub metrics: Arc<Metrics>,
     pub process: Arc<ProcessState>,
     pub current: RefCell<Arc<Generation>>,
+    /// What the current generation was made of.
+    pub config: RefCell<Arc<Config>>,
     pub log: Rc<LogHub>,
     pub reloads: mpsc::UnboundedSender<ReloadWish>,
+    pub servers: mpsc::UnboundedSender<ServersWish>,
+    pub desk: MapDesk,
+    pub workers: usize,
+    pub started: Instant,
+    /// The same in seconds since 1970.
+    pub started_at: u64,
+    /// Where commands are taken.
+    pub runtime_sockets: RefCell<Vec<(RuntimeSocket, BoundAddress)>>,
+}
+
+impl Admin {
+    /// Notes in the log what an administrator did.
+    pub fn notice(&self, text: String) {
+        self.log.event(LogLevel::Notice, text);
+    }
 }
 
 /// Listens where `address` says. A Unix socket can be used by its owner only.
@@ -68,7 +100,7 @@ pub async fn serve(admin: Rc<Admin>, listener: Rc<SharedListener>) -> io::Result
     let listener = Listener::register(own_socket(&listener)?)?;
     loop {
         let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+            Ok(client) => client.stream,
             Err(error) => {
                 warn!(%error, "an administrator cannot be let in now; trying again");
                 sleep(BACK_OFF).await;
@@ -89,7 +121,7 @@ pub async fn serve(admin: Rc<Admin>, listener: Rc<SharedListener>) -> io::Result
     }
 }
 
-fn own_socket(listener: &SharedListener) -> io::Result<socket2::Socket> {
+pub(super) fn own_socket(listener: &SharedListener) -> io::Result<socket2::Socket> {
     let mut sockets = listener.of_worker(0, 1)?;
     sockets.pop().ok_or(io::ErrorKind::NotFound.into())
 }
@@ -133,7 +165,13 @@ async fn answer(
             request.uri().query(),
         ));
     }
+    if request.uri().path() == "/maps" || request.uri().path().starts_with("/maps/") {
+        return Ok(admin_maps::serve(&admin, request).await);
+    }
     Ok(match (request.method(), request.uri().path()) {
+        (&Method::GET, "/stats") => admin_stats::page(&admin, request.uri().query()),
+        (&Method::GET, "/stats;csv") => admin_stats::csv(&admin),
+        (_, "/stats" | "/stats;csv") => wrong_method("GET"),
         (&Method::GET, "/health") => health(&admin),
         (&Method::GET, "/metrics") => metrics(&admin),
         (&Method::GET, "/status") => status(&admin),
@@ -143,8 +181,8 @@ async fn answer(
         (_, "/reload") => wrong_method("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are GET /health, GET /metrics, GET /status, GET /rollouts, GET /counters, POST /reload, \
-             POST /servers/…, POST /rollouts/…, POST /caches/… and POST /counters/…\n",
+            "there are GET /health, GET /metrics, GET /stats, GET /stats;csv, GET /status, GET /rollouts, GET /counters, GET /maps \
+             and what is below it, POST /reload, POST /servers/…, POST /rollouts/…, POST /caches/… and POST /counters/…\n",
         ),
     })
 }
@@ -254,20 +292,19 @@ fn write_gauges(admin: &Admin, out: &mut String) -> std::fmt::Result {
         "Exchanges that wait for this server and no other.",
         &per_server(|server| u64::from(server.state.queued())),
     )?;
-    admin_counters::write_metrics(&generation.counters, out)?;
-    if generation.caches.is_empty() {
-        return Ok(());
+    if !generation.caches.is_empty() {
+        gauge(
+            "cache_answers",
+            "Answers that are kept.",
+            &admin_caches::samples(&generation, |cache| cache.contents().0),
+        )?;
+        gauge(
+            "cache_bytes",
+            "What they take.",
+            &admin_caches::samples(&generation, |cache| cache.contents().1),
+        )?;
     }
-    gauge(
-        "cache_answers",
-        "Answers that are kept.",
-        &admin_caches::samples(&generation, |cache| cache.contents().0),
-    )?;
-    gauge(
-        "cache_bytes",
-        "What they take.",
-        &admin_caches::samples(&generation, |cache| cache.contents().1),
-    )
+    admin_counters::write_metrics(&generation.counters, out)
 }
 
 fn status(admin: &Admin) -> Answer {
@@ -305,7 +342,7 @@ fn backend(backend: &Backend) -> Value {
             "weight": server.state.weight(server.weight),
             "agent_percent": server.state.agents_percent(),
             "backup": server.backup,
-            "state": admin_servers::standing(server),
+            "state": operate::standing(server),
             "up": server.state.is_up(),
             "active": server.state.active(),
             "queued": server.state.queued(),

@@ -1,15 +1,12 @@
-//! What an administrator can do with a server: enable, drain, disable, weight.
+//! Servers at the administrators' door: enable, drain, disable, weight, over HTTP.
 
 use hyper::StatusCode;
 
-use super::admin::Admin;
-use crate::{
-    backend::{Hindrance, Server},
-    config::LogLevel,
+use super::{
+    admin::Admin,
+    operate::{self, Change, HEAVIEST, NotFound, standing},
 };
-
-/// Heaviest a server can be, as in the file.
-const HEAVIEST: u32 = 256;
+use crate::config::AdminState;
 
 /// Does what `POST /servers/BACKEND/SERVER/WISH?QUERY` asks for; `path` is what follows `/servers/`. Answers
 /// with what became of it.
@@ -22,25 +19,22 @@ pub fn manage(admin: &Admin, path: &str, query: Option<&str>) -> (StatusCode, St
         );
     };
     let generation = admin.current.borrow();
-    let Some(found) = generation
-        .backends
-        .iter()
-        .find(|b| b.name.as_str() == backend)
-    else {
-        return (
-            StatusCode::NOT_FOUND,
-            format!("there is no backend `{backend}`\n"),
-        );
+    let (found, server) = match operate::find(&generation, backend, name) {
+        Ok(found) => found,
+        Err(NotFound::Backend) => {
+            return (
+                StatusCode::NOT_FOUND,
+                format!("there is no backend `{backend}`\n"),
+            );
+        }
+        Err(NotFound::Server) => {
+            let message = format!("backend `{backend}` has no server `{name}`\n");
+            return (StatusCode::NOT_FOUND, message);
+        }
     };
-    let mut servers = found.servers.iter();
-    let Some(server) = servers.find(|server| server.name.as_str() == name) else {
-        let message = format!("backend `{backend}` has no server `{name}`\n");
-        return (StatusCode::NOT_FOUND, message);
-    };
-    match carry_out(server, wish, query) {
-        Ok(done) => {
-            let text = format!("Server {backend}/{name} {done} by an administrator");
-            admin.log.event(LogLevel::Notice, text);
+    match read_change(wish, query, server.weight) {
+        Ok(change) => {
+            operate::change(&admin.log, found, server, change);
             (
                 StatusCode::OK,
                 format!("{} {}\n", server.name, standing(server)),
@@ -50,30 +44,12 @@ pub fn manage(admin: &Admin, path: &str, query: Option<&str>) -> (StatusCode, St
     }
 }
 
-fn carry_out(server: &Server, wish: &str, query: Option<&str>) -> Result<String, String> {
-    let state = &server.state;
-    let set = |maintenance, drain| {
-        state.set(Hindrance::Drain, drain);
-        state.set(Hindrance::Maintenance, maintenance);
-    };
+fn read_change(wish: &str, query: Option<&str>, configured: u32) -> Result<Change, String> {
     match wish {
-        "enable" => {
-            set(false, false);
-            Ok("is enabled".to_owned())
-        }
-        "drain" => {
-            set(false, true);
-            Ok("drains".to_owned())
-        }
-        "disable" => {
-            set(true, false);
-            Ok("is disabled".to_owned())
-        }
-        "weight" => {
-            let weight = read_weight(query, server.weight)?;
-            state.set_weight(weight);
-            Ok(format!("has weight {}", state.weight(server.weight)))
-        }
+        "enable" => Ok(Change::State(AdminState::Ready)),
+        "drain" => Ok(Change::State(AdminState::Drain)),
+        "disable" => Ok(Change::State(AdminState::Maintenance)),
+        "weight" => read_weight(query, configured).map(Change::Weight),
         _ => Err("there are enable, drain, disable and weight\n".to_owned()),
     }
 }
@@ -89,36 +65,12 @@ fn read_weight(query: Option<&str>, configured: u32) -> Result<Option<u32>, Stri
     // Some clients write the percent sign as the standard wants it.
     let percent = value.strip_suffix("%25").or(value.strip_suffix('%'));
     let weight = match percent {
-        Some(percent) => {
-            let percent: u32 = percent.parse().map_err(|_| HELP)?;
-            configured.saturating_mul(percent) / 100
-        }
+        Some(percent) => operate::part_of(configured, percent.parse().map_err(|_| HELP)?),
         None => value.parse().map_err(|_| HELP)?,
     };
     match weight <= HEAVIEST {
         true => Ok(Some(weight)),
         false => Err(HELP.to_owned()),
-    }
-}
-
-/// How a server stands, in a word: what weighs most.
-pub fn standing(server: &Server) -> &'static str {
-    let names = [
-        (Hindrance::Maintenance, "maintenance"),
-        (Hindrance::AgentMaintenance, "maintenance"),
-        (Hindrance::Unresolved, "unresolved"),
-        (Hindrance::Unhealthy, "down"),
-        (Hindrance::AgentDown, "down"),
-        (Hindrance::Drain, "drain"),
-        (Hindrance::AgentDrain, "drain"),
-    ];
-    let mut found = names
-        .iter()
-        .filter(|(hindrance, _)| server.state.has(*hindrance));
-    match found.next() {
-        Some((_, name)) => name,
-        None if server.state.is_cold() => "starting",
-        None => "up",
     }
 }
 

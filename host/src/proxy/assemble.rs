@@ -149,6 +149,7 @@ impl Builder {
             caches: loaded.caches,
             listeners: plan.by_listener(),
             counters: loaded.counters,
+            maps: Arc::clone(&loaded.maps),
         };
         Ok(Built {
             config,
@@ -163,7 +164,8 @@ impl Builder {
         config: &Config,
         former: Option<&Generation>,
     ) -> Result<Loaded, BuildErrors> {
-        let maps = MapStore::load(&config.maps)
+        let former_maps = former.map(|former| &*former.maps);
+        let maps = MapStore::load_after(&config.maps, former_maps)
             .map_err(|found| BuildErrors(found.into_iter().map(BuildError::Map).collect()))?;
         let names: Vec<_> = config.backends.iter().map(|b| b.name.clone()).collect();
         let counters = self.registry.counters(&config.counters);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 use tokio::task::{JoinHandle, spawn_local};
 
 use crate::{
-    backend::{CheckEvent, Health, Hindrance, Server, Transition, watch},
+    backend::{CheckEvent, Health, Hindrance, LastCheck, Server, Transition, watch},
     config::{Check, Config, LogLevel, Observe, Reach},
     frontend::{Backend, Generation},
     telemetry::LogHub,
@@ -112,6 +112,8 @@ fn reporter(
     log: Rc<LogHub>,
 ) -> impl FnMut(CheckEvent<'_>) {
     move |event| {
+        let last = LastCheck::new(event.result, event.took, event.health);
+        event.server.state.history().checked(last);
         let backend = &generation.backends[backend];
         let name = &event.server.name;
         let position = backend

@@ -3,22 +3,30 @@
 //! One control thread runs all of this; the data path sees only finished generations.
 
 mod acme;
+mod additions;
 mod admin;
 mod admin_caches;
 mod admin_counters;
+mod admin_maps;
 mod admin_rollouts;
 mod admin_servers;
+mod admin_stats;
 mod assemble;
 mod care;
 mod checks;
+mod doors;
 mod listeners;
+mod map_desk;
 mod names;
 mod notify;
+mod operate;
 mod privileges;
 mod registry;
 mod rollouts;
 mod run;
+mod runtime;
 mod source;
+mod stats;
 mod upgrade;
 mod watch;
 mod workers;

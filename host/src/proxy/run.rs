@@ -3,11 +3,11 @@
 use std::{
     cell::RefCell,
     fmt, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     rc::Rc,
     sync::Arc,
     thread,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -15,31 +15,34 @@ use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
-    task::{LocalSet, spawn_blocking, spawn_local},
+    task::{LocalSet, spawn_blocking},
     time::timeout,
 };
 use tracing::{error, info, warn};
 
 use super::{
     acme::Certificates,
-    admin::{self, Admin, ReloadWish},
+    additions::{Additions, Objection, ServersChange},
+    admin::{Admin, ReloadWish, ServersWish},
     assemble::{BuildError, BuildErrors, Builder, Built, with_cause},
     care::Care,
     checks::Checks,
+    doors::Doors,
     listeners::Listeners,
+    map_desk::MapDesk,
     names::Names,
     notify::Notifier,
     privileges::{PidFile, PrivilegeError, give_away},
     rollouts,
     source::{Ending, Source},
     upgrade::StartedAs,
-    watch::Watcher,
+    watch::{Watcher, watched_files},
     workers::{Command, Commands, Start, WorkerHandle},
 };
 use crate::{
-    config::{self, Address, Config, ConfigErrors, PluginSource, PluginUse},
+    config::{self, Config, ConfigErrors, PluginUse},
     frontend::{Generation, LocalGeneration, ProcessState},
-    net::{AcmeChallenges, Handover, HandoverError, SharedListener, tls_files},
+    net::{AcmeChallenges, Handover, HandoverError},
     plugin::{
         Runtime, RuntimeError, RuntimeOptions,
         maps::{MapStore, Reload},
@@ -120,7 +123,8 @@ struct Proxy {
     workers: Vec<WorkerHandle>,
     process: Arc<ProcessState>,
     current: Arc<Generation>,
-    config: Config,
+    config: Arc<Config>,
+    additions: Additions,
     maps: Arc<MapStore>,
     log: Rc<LogHub>,
     checks: Checks,
@@ -131,12 +135,13 @@ struct Proxy {
     certificates: Certificates,
     challenges: AcmeChallenges,
     reloads: mpsc::UnboundedReceiver<ReloadWish>,
+    servers_wishes: mpsc::UnboundedReceiver<ServersWish>,
     signals: Signals,
     started: StartedAs,
     notifier: Notifier,
     /// Kept until the end, which removes it.
     _pid_file: Option<PidFile>,
-    admin_listener: Option<Rc<SharedListener>>,
+    doors: Doors,
     /// What ends it all, once it came.
     stopping: Option<Stop>,
 }
@@ -162,6 +167,7 @@ enum Wish {
         tell: Option<ReloadWish>,
     },
     FilesChanged(Vec<PathBuf>),
+    Servers(ServersWish),
     ReopenLogs,
     Upgrade,
     Stop {
@@ -169,8 +175,17 @@ enum Wish {
     },
 }
 
+/// What a generation is to be made of.
+enum Plan {
+    /// The file as it is now.
+    File,
+    /// What serves, with other servers.
+    Servers(ServersChange),
+}
+
 /// Why a generation was not built.
 enum ReloadError {
+    Servers(Objection),
     Config(ConfigErrors),
     Build(BuildErrors),
     Log(LogError),
@@ -181,6 +196,7 @@ enum ReloadError {
 impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Servers(objection) => objection.fmt(f),
             Self::Config(errors) => errors.fmt(f),
             Self::Build(errors) => errors.fmt(f),
             Self::Log(error) => f.write_str(&with_cause(error)),
@@ -190,16 +206,6 @@ impl fmt::Display for ReloadError {
 }
 
 impl Workshop {
-    /// The administrators' socket, taken over or new.
-    fn bind_admin(&mut self, address: &Address) -> Result<Rc<SharedListener>, RunError> {
-        if let Some(listener) = self.listeners.claim(ADMIN) {
-            return Ok(Rc::new(listener));
-        }
-        let listener = admin::bind(address)
-            .map_err(|error| RunError::Build(BuildErrors(vec![BuildError::Bind(error)])))?;
-        Ok(Rc::new(listener))
-    }
-
     /// Builds a generation and every worker's part of it.
     fn build(
         &mut self,
@@ -244,10 +250,8 @@ impl Proxy {
         let (built, locals) = workshop
             .build(config, None, count)
             .map_err(RunError::Build)?;
-        let admin_listener = match &built.config.process.admin {
-            Some(address) => Some(workshop.bind_admin(address)?),
-            None => None,
-        };
+        let doors = Doors::open(&built.config.process, &mut workshop.listeners)
+            .map_err(|error| RunError::Build(BuildErrors(vec![BuildError::Bind(error)])))?;
         let pid_file = built.config.process.pid_file.as_deref();
         let pid_file = pid_file.map(PidFile::write).transpose()?;
         give_away(&built.config.process)?;
@@ -277,24 +281,31 @@ impl Proxy {
             false => None,
         };
         let (wishes, reloads) = mpsc::unbounded_channel();
+        let (servers, servers_wishes) = mpsc::unbounded_channel();
+        let config = Arc::new(built.config);
         let admin = Rc::new(Admin {
             metrics,
             process: Arc::clone(&process),
             current: RefCell::new(Arc::clone(&built.generation)),
+            config: RefCell::new(Arc::clone(&config)),
             log: Rc::clone(&log),
             reloads: wishes,
+            servers,
+            desk: MapDesk::default(),
+            workers: count,
+            started: Instant::now(),
+            started_at: since_epoch().as_secs(),
+            runtime_sockets: RefCell::default(),
         });
-        if let Some(listener) = &admin_listener {
-            info!(address = %listener.address, "administrators are served");
-            spawn_local(admin::serve(Rc::clone(&admin), Rc::clone(listener)));
-        }
+        doors.serve(&admin);
         let mut proxy = Self {
             source: source.clone(),
             workshop: Some(workshop),
             workers,
             process,
             current: built.generation,
-            config: built.config,
+            config,
+            additions: Additions::default(),
             maps: built.maps,
             log,
             checks: Checks::default(),
@@ -305,11 +316,12 @@ impl Proxy {
             certificates: Certificates::default(),
             challenges,
             reloads,
+            servers_wishes,
             signals,
             started,
             notifier,
             _pid_file: pid_file,
-            admin_listener,
+            doors,
             stopping: None,
         };
         proxy.settle();
@@ -357,14 +369,19 @@ impl Proxy {
                     why: "an administrator asked for it".to_owned(),
                     tell: Some(tell),
                 },
+                Some(wish) = self.servers_wishes.recv() => Wish::Servers(wish),
             };
             match wish {
                 Wish::Reload { why, tell } => {
-                    let outcome = self.reload(&why).await;
+                    let outcome = self.reload(&why, Plan::File).await;
                     if let Some(tell) = tell {
                         // Whoever asked may have gone meanwhile.
                         let _ = tell.send(outcome);
                     }
+                }
+                Wish::Servers(ServersWish { change, tell }) => {
+                    let why = "an administrator changed the servers of a backend";
+                    let _ = tell.send(self.reload(why, Plan::Servers(change)).await);
                 }
                 Wish::FilesChanged(files) => self.files_changed(&files).await,
                 Wish::ReopenLogs => self.log.reopen(),
@@ -390,6 +407,10 @@ impl Proxy {
             for map in maps {
                 match self.maps.reload(&map.name) {
                     Ok(Reload::Changed) => info!(map = map.name, "map loaded again"),
+                    Ok(Reload::ChangedOverEdits) => warn!(
+                        map = map.name,
+                        "map loaded again: its file has changed, and what was edited while the proxy ran is gone"
+                    ),
                     Ok(Reload::Same) => {}
                     Err(error) => error!("map not changed: {}", with_cause(&error)),
                 }
@@ -398,7 +419,7 @@ impl Proxy {
         if !others.is_empty() {
             let why = format!("{} changed", others.join(", "));
             // Already logged.
-            let _ = self.reload(&why).await;
+            let _ = self.reload(&why, Plan::File).await;
         }
     }
 
@@ -411,12 +432,12 @@ impl Proxy {
         hurries && self.source.ending() == Ending::AtOnce
     }
 
-    /// Builds a generation from the file as it is now and swaps it in. If that fails, nothing changes.
+    /// Builds a generation as `plan` says and swaps it in. If that fails, nothing changes.
     /// Returns the number of the generation that serves, or why it is still the old one.
-    async fn reload(&mut self, why: &str) -> Result<u64, String> {
+    async fn reload(&mut self, why: &str, plan: Plan) -> Result<u64, String> {
         info!("building a new generation: {why}");
         self.notifier.reloading();
-        let rebuilt = self.rebuild().await;
+        let rebuilt = self.rebuild(plan).await;
         self.notifier.ready();
         match rebuilt {
             Ok(()) => {
@@ -433,21 +454,36 @@ impl Proxy {
         }
     }
 
-    async fn rebuild(&mut self) -> Result<(), ReloadError> {
+    async fn rebuild(&mut self, plan: Plan) -> Result<(), ReloadError> {
+        let changed = match &plan {
+            Plan::File => None,
+            Plan::Servers(change) => {
+                let mut config = Config::clone(&self.config);
+                change.apply(&mut config).map_err(ReloadError::Servers)?;
+                Some(config)
+            }
+        };
         let Some(mut workshop) = self.workshop.take() else {
             return Err(ReloadError::Stopping);
         };
         let source = self.source.clone();
+        let mut additions = self.additions.clone();
         let former = Arc::clone(&self.current);
         let workers = self.workers.len();
         let building = spawn_blocking(move || {
-            let result = match source.load() {
-                Ok(config) => workshop
-                    .build(config, Some(&former), workers)
-                    .map_err(ReloadError::Build),
-                Err(errors) => Err(ReloadError::Config(errors)),
-            };
-            (workshop, result)
+            let config = changed.map_or_else(
+                || {
+                    let mut config = source.load().map_err(ReloadError::Config)?;
+                    additions.lay_over(&mut config);
+                    Ok(config)
+                },
+                Ok,
+            );
+            let result = config.and_then(|config| {
+                let built = workshop.build(config, Some(&former), workers);
+                built.map_err(ReloadError::Build)
+            });
+            (workshop, additions, result)
         });
         let built = tokio::select! {
             built = building => built,
@@ -457,7 +493,7 @@ impl Proxy {
                 return Err(ReloadError::Stopping);
             }
         };
-        let (mut workshop, result) = match built {
+        let (mut workshop, additions, result) = match built {
             Ok(done) => done,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
@@ -467,6 +503,10 @@ impl Proxy {
                 .replace(&built.config.logs)
                 .map_err(ReloadError::Log)?;
             self.adopt(&mut workshop, built, locals);
+            self.additions = additions;
+            if let Plan::Servers(change) = plan {
+                self.additions.remember(change);
+            }
             Ok(())
         });
         self.workshop = Some(workshop);
@@ -505,6 +545,7 @@ impl Proxy {
         let fixed = |process: &config::Process| {
             (
                 process.admin.clone(),
+                process.runtime_sockets.clone(),
                 process.workers,
                 process.user.clone(),
                 process.group.clone(),
@@ -514,8 +555,8 @@ impl Proxy {
         };
         if fixed(before) != fixed(now) {
             warn!(
-                "`admin`, `workers`, `user`, `group`, `chroot` and `pid_file` take effect when the proxy \
-                 is started again"
+                "`admin`, `runtime_socket`, `workers`, `user`, `group`, `chroot` and `pid_file` take effect \
+                 when the proxy is started again"
             );
         }
         self.process
@@ -525,7 +566,8 @@ impl Proxy {
         self.admin.current.replace(Arc::clone(&generation));
         rollouts::tell(Some(&self.current), &generation);
         self.current = generation;
-        self.config = config;
+        self.config = Arc::new(config);
+        self.admin.config.replace(Arc::clone(&self.config));
         self.maps = maps;
         self.settle();
     }
@@ -536,13 +578,10 @@ impl Proxy {
         let Some(workshop) = &self.workshop else {
             return;
         };
-        let admin = self.admin_listener.as_ref();
+        let doors = &self.doors;
         let successor = self.started.start_successor(|parcel| {
             workshop.listeners.hand_over(parcel)?;
-            if let Some(admin) = admin {
-                parcel.add(ADMIN.to_owned(), admin.hand_over()?)?;
-            }
-            Ok(())
+            doors.hand_over(parcel)
         });
         let outcome = tokio::select! {
             outcome = successor => outcome,
@@ -555,13 +594,12 @@ impl Proxy {
             Ok(pid) => {
                 info!(pid, "the new process serves");
                 self.notifier.succeeded_by(pid);
+                self.doors.close();
                 self.stopping = Some(Stop::Succeeded);
             }
             Err(error) => {
                 workshop.listeners.keep();
-                if let Some(admin) = admin {
-                    admin.keep();
-                }
+                doors.keep();
                 error!(
                     "nothing changed, this process goes on serving: {}",
                     with_cause(&error)
@@ -631,33 +669,6 @@ fn set_limits(config: &Config, generation: &Generation) {
     for backend in &generation.backends {
         backend.state.room.set_size(backend.limit.unwrap_or(0));
     }
-}
-
-/// What the administrators' socket is called when it is handed over.
-const ADMIN: &str = "admin";
-
-/// Everything whose change means something.
-fn watched_files(file: &Path, config: &Config) -> Vec<PathBuf> {
-    let plugins = config.plugins().flat_map(PluginUse::with_next);
-    let plugins = plugins.filter_map(|used| match &used.source {
-        PluginSource::File(path) => Some(path.clone()),
-        PluginSource::Bundled(_) | PluginSource::Oci(_) => None,
-    });
-    let maps = config.maps.iter().map(|map| map.file.clone());
-    let binds = config.frontends.iter().flat_map(|frontend| &frontend.bind);
-    let of_listeners = binds.filter_map(|bind| bind.tls.as_ref());
-    let of_listeners = of_listeners.flat_map(|tls| tls.files());
-    let servers = config.backends.iter().flat_map(|backend| &backend.servers);
-    let of_servers = servers.filter_map(|server| server.tls.as_ref());
-    let of_servers = of_servers.flat_map(|tls| tls.files());
-    let certificates = of_listeners.chain(of_servers);
-    let certificates = certificates.flat_map(|file| tls_files(&file.path));
-    [file.to_owned()]
-        .into_iter()
-        .chain(plugins)
-        .chain(maps)
-        .chain(certificates)
-        .collect()
 }
 
 /// The signals that mean something.
@@ -738,7 +749,11 @@ fn raise_descriptor_limit(config: &Config) {
 
 /// Makes the request ids of this process differ from those of others.
 fn seed() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let nanos = now.map_or(0, |now| now.as_nanos() as u64);
+    let nanos = since_epoch().as_nanos() as u64;
     nanos ^ u64::from(std::process::id()).rotate_right(16)
+}
+
+fn since_epoch() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default()
 }

@@ -16,6 +16,11 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::{sync::Notify, time::sleep};
 use tracing::warn;
 
+use crate::{
+    config::{Config, PluginSource, PluginUse},
+    net::tls_files,
+};
+
 /// How long the files must be left alone before a change counts; a copy is written in several steps.
 const SETTLE: Duration = Duration::from_millis(100);
 /// A file that is written to without end is looked at after this long all the same.
@@ -140,6 +145,30 @@ fn mark(file: &Path) -> Option<Mark> {
         size: found.size(),
         modified: found.modified().ok(),
     })
+}
+
+/// Everything whose change means something.
+pub fn watched_files(file: &Path, config: &Config) -> Vec<PathBuf> {
+    let plugins = config.plugins().flat_map(PluginUse::with_next);
+    let plugins = plugins.filter_map(|used| match &used.source {
+        PluginSource::File(path) => Some(path.clone()),
+        PluginSource::Bundled(_) | PluginSource::Oci(_) => None,
+    });
+    let maps = config.maps.iter().map(|map| map.file.clone());
+    let binds = config.frontends.iter().flat_map(|frontend| &frontend.bind);
+    let of_listeners = binds.filter_map(|bind| bind.tls.as_ref());
+    let of_listeners = of_listeners.flat_map(|tls| tls.files());
+    let servers = config.backends.iter().flat_map(|backend| &backend.servers);
+    let of_servers = servers.filter_map(|server| server.tls.as_ref());
+    let of_servers = of_servers.flat_map(|tls| tls.files());
+    let certificates = of_listeners.chain(of_servers);
+    let certificates = certificates.flat_map(|file| tls_files(&file.path));
+    [file.to_owned()]
+        .into_iter()
+        .chain(plugins)
+        .chain(maps)
+        .chain(certificates)
+        .collect()
 }
 
 #[cfg(test)]

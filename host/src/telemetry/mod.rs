@@ -5,6 +5,7 @@
 mod access;
 mod cache;
 mod compression;
+mod counts;
 mod date;
 mod handshake;
 mod hub;
@@ -17,6 +18,7 @@ mod text;
 pub use access::{AccessRecord, Connections, Queues, RequestLine, Spoken, Timers, format_httplog};
 pub use cache::CacheMetrics;
 pub use compression::{CompressionMetrics, CompressionPlace};
+pub use counts::{BackendCounts, ByClass, FrontendCounts, ServerCounts};
 pub use date::Dates;
 pub use handshake::FailedHandshake;
 pub use hub::{LogHub, LogWriter};

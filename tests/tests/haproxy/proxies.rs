@@ -133,13 +133,13 @@ impl Drop for Proxy {
 }
 
 /// A loopback address for this process and proxy alone.
-fn own_address(kind: Kind) -> String {
+pub fn own_address(kind: Kind) -> String {
     let id = std::process::id();
     let last = if kind == Kind::Weir { 2 } else { 1 };
     format!("127.{}.{}.{last}", 1 + (id >> 8) % 254, id % 256)
 }
 
-fn weir() -> PathBuf {
+pub fn weir() -> PathBuf {
     if let Some(file) = std::env::var_os("WEIR_BIN") {
         return std::path::absolute(file).expect("WEIR_BIN is not empty");
     }

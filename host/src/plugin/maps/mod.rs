@@ -5,6 +5,7 @@
 //! not done here.
 
 mod contents;
+mod edit;
 mod parse;
 
 use std::{
@@ -22,6 +23,7 @@ use arc_swap::ArcSwap;
 use crate::config::{MapFile, MapMatch};
 
 use contents::Contents;
+pub use edit::{BadEntry, Edited};
 pub use parse::{BadLine, LineFault, parse};
 
 /// A map file may have at most this many bytes.
@@ -46,13 +48,27 @@ pub struct Map {
 
 struct Snapshot {
     contents: Contents,
+    /// What the file had when it was last read; something else than the contents once these were edited.
+    loaded: Arc<[Entry]>,
     version: u64,
+}
+
+impl Snapshot {
+    fn of_file(contents: Contents) -> Self {
+        Self {
+            loaded: Arc::clone(contents.entries()),
+            contents,
+            version: next_version(),
+        }
+    }
 }
 
 /// Whether reading a map's file again made a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
     Changed,
+    /// And what was edited while the proxy ran is gone.
+    ChangedOverEdits,
     Same,
 }
 
@@ -92,11 +108,21 @@ fn lines(file: &Path, bad: &[BadLine]) -> String {
 impl MapStore {
     /// Reads all files. All errors are reported, and one is enough for there to be no store.
     pub fn load(files: &[MapFile]) -> Result<Self, Vec<MapError>> {
+        Self::load_after(files, None)
+    }
+
+    /// Like [`load`](Self::load). A map of `former` whose file has not changed since goes on, with what was
+    /// edited in it.
+    pub fn load_after(files: &[MapFile], former: Option<&Self>) -> Result<Self, Vec<MapError>> {
         let mut maps = Vec::with_capacity(files.len());
         let mut errors = Vec::new();
         for file in files {
             match Map::load(file) {
-                Ok(map) => maps.push(Arc::new(map)),
+                Ok(map) => {
+                    let known = former.and_then(|former| former.get(&file.name));
+                    let known = known.filter(|known| known.is_of_the_same_file(&map));
+                    maps.push(known.map_or_else(|| Arc::new(map), Arc::clone));
+                }
                 Err(error) => errors.push(error),
             }
         }
@@ -109,6 +135,11 @@ impl MapStore {
 
     pub fn get(&self, name: &str) -> Option<&Arc<Map>> {
         self.maps.iter().find(|map| map.name == name)
+    }
+
+    /// In the order of the configuration.
+    pub fn all(&self) -> &[Arc<Map>] {
+        &self.maps
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -138,10 +169,7 @@ impl Map {
             name: file.name.clone(),
             file: file.file.clone(),
             matching: file.matching,
-            current: ArcSwap::from_pointee(Snapshot {
-                contents,
-                version: next_version(),
-            }),
+            current: ArcSwap::from_pointee(Snapshot::of_file(contents)),
         })
     }
 
@@ -171,14 +199,22 @@ impl Map {
 
     fn reload(&self) -> Result<Reload, MapError> {
         let contents = read(&self.name, &self.file, self.matching)?;
-        if contents.entries() == self.current.load().contents.entries() {
+        if *contents.entries() == self.current.load().loaded {
             return Ok(Reload::Same);
         }
-        self.current.store(Arc::new(Snapshot {
-            contents,
-            version: next_version(),
-        }));
-        Ok(Reload::Changed)
+        let edited = self.is_edited();
+        self.current.store(Arc::new(Snapshot::of_file(contents)));
+        Ok(match edited {
+            true => Reload::ChangedOverEdits,
+            false => Reload::Changed,
+        })
+    }
+
+    /// Whether `other`, which was just read, is this map with its file as this one knows it.
+    fn is_of_the_same_file(&self, other: &Self) -> bool {
+        self.file == other.file
+            && self.matching == other.matching
+            && self.current.load().loaded == other.current.load().loaded
     }
 }
 
