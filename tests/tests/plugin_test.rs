@@ -199,3 +199,66 @@ async fn a_file_that_is_no_component_is_refused_by_name() {
         "{shown}"
     );
 }
+
+#[tokio::test]
+async fn a_connection_filter_is_asked_about_connections() {
+    let cases = r#"
+call = "on-connection"
+[config]
+deny = ["192.0.2.0/24"]
+
+[[case]]
+name = "from there"
+client = "192.0.2.7"
+verdict = "refuse reset"
+
+[[case]]
+name = "from elsewhere"
+client = "198.51.100.1"
+verdict = "pass"
+edits = []
+"#;
+    let command = WeirCommand::default().file("cases.toml", cases);
+    let words = ["plugin", "test", "ip-list", "--case", "cases.toml"];
+    let shown = command.run(&words).await.succeeded();
+    assert!(shown.contains("2 cases, all as expected"), "{shown}");
+
+    command.write("cases.toml", cases.replace("refuse reset", "deny 403"));
+    let shown = command.run(&words).await.failed();
+    assert!(
+        shown.contains("\"refuse close\" or \"refuse reset\""),
+        "{shown}"
+    );
+
+    command.write("cases.toml", cases.replace("refuse reset", "refuse close"));
+    let shown = command.run(&words).await.failed();
+    assert!(
+        shown.contains("        - refuse close\n        + refuse reset\n"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn inspecting_shows_the_world_and_the_signature_beside_the_file() {
+    let guest = weir_wat_guests::Guest::new(weir_wat_guests::Kind::Balancer);
+    let command = WeirCommand::default().file("x.wasm", guest.build());
+    let inspect = ["plugin", "inspect", "x.wasm"];
+    let shown = command.run(&inspect).await.succeeded();
+    assert!(shown.contains("world     balancer-plugin"), "{shown}");
+    assert!(shown.contains("signature none beside it"), "{shown}");
+
+    for words in [
+        &["plugin", "keygen", "team"][..],
+        &["plugin", "keygen", "other"],
+        &["plugin", "sign", "x.wasm", "--key", "team.key"],
+    ] {
+        command.run(words).await.succeeded();
+    }
+    let shown = command.run(&inspect).await.succeeded();
+    assert!(shown.contains("x.wasm.sig, not checked"), "{shown}");
+    let with = |key| [&inspect[..], &["--key", key]].concat();
+    let shown = command.run(&with("team.pub")).await.succeeded();
+    assert!(shown.contains("x.wasm.sig, by team.pub"), "{shown}");
+    let shown = command.run(&with("other.pub")).await.failed();
+    assert!(shown.contains("signature NOT GOOD"), "{shown}");
+}

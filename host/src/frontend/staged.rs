@@ -68,7 +68,12 @@ impl StagedExchange {
             head: hook.sees_request().then_some(&self.head),
             ends: &self.ends,
             frontend: &self.given.frontend,
-            backend: (hook != Hook::OnRequest).then_some(self.given.backend.as_str()),
+            backend: match hook {
+                Hook::OnConnection | Hook::OnRequest => None,
+                Hook::OnResponse | Hook::Pick | Hook::Lookup | Hook::Assigned => {
+                    Some(self.given.backend.as_str())
+                }
+            },
             vars: &self.vars,
             request_id: RequestId::of_tool(),
             response: hook.sees_response().then_some(&self.response),

@@ -5,6 +5,7 @@ mod fault;
 mod input;
 mod name;
 mod share;
+pub mod words;
 
 pub use decision::{
     Candidate, ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Header, Outcome,

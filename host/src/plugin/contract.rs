@@ -28,6 +28,35 @@ impl Role {
         Self::Persistence,
     ];
 
+    /// The world of the contract whose exports are these, beside `lifecycle`; none for another combination, which a
+    /// component may well have.
+    pub fn world(roles: &[Self]) -> Option<&'static str> {
+        let worlds: [(&str, &[Self]); 8] = [
+            ("connection-filter-plugin", &[Self::ConnectionFilter]),
+            ("request-filter-plugin", &[Self::RequestFilter]),
+            ("response-filter-plugin", &[Self::ResponseFilter]),
+            (
+                "filter-plugin",
+                &[Self::RequestFilter, Self::ResponseFilter],
+            ),
+            ("balancer-plugin", &[Self::Balancer]),
+            (
+                "ahead-balancer-plugin",
+                &[Self::Balancer, Self::BalancerAhead],
+            ),
+            (
+                "feedback-balancer-plugin",
+                &[Self::Balancer, Self::BalancerFeedback],
+            ),
+            ("persistence-plugin", &[Self::Persistence]),
+        ];
+        let same = |world: &[Self]| {
+            world.len() == roles.len() && world.iter().all(|role| roles.contains(role))
+        };
+        let found = worlds.iter().find(|(_, world)| same(world));
+        found.map(|(name, _)| *name)
+    }
+
     /// The interface's name in the contract.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -278,6 +307,18 @@ mod tests {
         ] {
             assert_eq!(compatibility(name), Compatibility::Foreign, "{name}");
         }
+    }
+
+    #[test]
+    fn a_world_is_known_by_all_of_its_exports_in_any_order() {
+        let (ahead, balancer) = (Role::BalancerAhead, Role::Balancer);
+        assert_eq!(Role::world(&[balancer]), Some("balancer-plugin"));
+        assert_eq!(
+            Role::world(&[ahead, balancer]),
+            Some("ahead-balancer-plugin")
+        );
+        assert_eq!(Role::world(&[balancer, Role::Persistence]), None);
+        assert_eq!(Role::world(&[]), None);
     }
 
     #[test]

@@ -107,6 +107,8 @@ impl fmt::Display for Inspection {
             writeln!(f, "summary   {}", info.summary)?;
         }
         writeln!(f, "contract  {}", self.contract)?;
+        let world = Role::world(&self.roles);
+        writeln!(f, "world     {}", world.unwrap_or("none of the contract's"))?;
         writeln!(
             f,
             "roles     {}",

@@ -3,7 +3,6 @@
 //!
 //! Knows nothing of sockets.
 
-mod answer;
 pub mod compat;
 mod diff;
 pub mod project;

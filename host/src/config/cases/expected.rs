@@ -1,9 +1,12 @@
 //! What a call should answer, in the words that answers are also printed in.
 
-use crate::config::{
-    read::Fields,
-    suggest::{nearest, one_of},
-    value::{Node, shorten},
+use crate::{
+    config::{
+        read::Fields,
+        suggest::{nearest, one_of},
+        value::{Node, shorten},
+    },
+    model::Refusal,
 };
 
 /// What is checked of an answer; what is `None` may be anything.
@@ -27,6 +30,8 @@ pub enum ExpectedVerdict {
     UseBackend(String),
     Reply(u16),
     Deny(u16),
+    /// Of a connection.
+    Refuse(Refusal),
 }
 
 const EDITS: [&str; 10] = [
@@ -46,13 +51,18 @@ const EDITS: [&str; 10] = [
 pub(super) fn read_expected(fields: &mut Fields<'_>, call: &str) -> Expected {
     let mut expected = Expected::default();
     if call == "on-request" {
-        expected.verdict = fields.get("verdict").and_then(|node| read_verdict(&node));
+        let verdict = fields.get("verdict");
+        expected.verdict = verdict.and_then(|node| read_verdict(&node, OF_REQUESTS));
         expected.body = fields
             .get("body")
             .and_then(|node| node.text("ok"))
             .map(str::to_owned);
         expected.reply_headers = read_texts(fields, "reply_headers", "location: /login");
         expected.response_edits = read_edits(fields, "response_edits");
+    }
+    if call == "on-connection" {
+        let verdict = fields.get("verdict");
+        expected.verdict = verdict.and_then(|node| read_verdict(&node, OF_CONNECTIONS));
     }
     if call == "lookup" {
         expected.finds = fields
@@ -64,8 +74,15 @@ pub(super) fn read_expected(fields: &mut Fields<'_>, call: &str) -> Expected {
     expected
 }
 
-fn read_verdict(node: &Node<'_>) -> Option<ExpectedVerdict> {
-    const FORMS: &str = "\"pass\", \"use-backend NAME\", \"deny STATUS\" or \"reply STATUS\"";
+/// The verdicts that there are about something.
+type Forms = &'static str;
+
+const OF_REQUESTS: Forms = "\"pass\", \"use-backend NAME\", \"deny STATUS\" or \"reply STATUS\"";
+const OF_CONNECTIONS: Forms =
+    "\"pass\", \"use-backend NAME\", \"refuse close\" or \"refuse reset\"";
+
+fn read_verdict(node: &Node<'_>, forms: Forms) -> Option<ExpectedVerdict> {
+    let of_requests = forms == OF_REQUESTS;
     let text = node.plain_text("pass")?;
     let status = |text: &str| {
         text.parse()
@@ -75,14 +92,16 @@ fn read_verdict(node: &Node<'_>) -> Option<ExpectedVerdict> {
     let verdict = match text.split_once(' ') {
         None if text == "pass" => Some(ExpectedVerdict::Pass),
         Some(("use-backend", name)) => Some(ExpectedVerdict::UseBackend(name.to_owned())),
-        Some(("deny", text)) => status(text).map(ExpectedVerdict::Deny),
-        Some(("reply", text)) => status(text).map(ExpectedVerdict::Reply),
+        Some(("deny", text)) if of_requests => status(text).map(ExpectedVerdict::Deny),
+        Some(("reply", text)) if of_requests => status(text).map(ExpectedVerdict::Reply),
+        Some(("refuse", "close")) if !of_requests => Some(ExpectedVerdict::Refuse(Refusal::Close)),
+        Some(("refuse", "reset")) if !of_requests => Some(ExpectedVerdict::Refuse(Refusal::Reset)),
         Some(_) | None => None,
     };
     if verdict.is_none() {
         node.wrong(
             format!("cannot be `{}`", shorten(text)),
-            format!("write {FORMS}"),
+            format!("write {forms}"),
         );
     }
     verdict

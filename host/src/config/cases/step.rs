@@ -24,6 +24,10 @@ pub struct Step {
 
 #[derive(Debug, Clone)]
 pub enum Act {
+    OnConnection {
+        given: Given,
+        expected: Expected,
+    },
     OnRequest {
         given: Given,
         expected: Expected,
@@ -66,7 +70,8 @@ pub struct Pick {
     pub picks: Vec<Option<String>>,
 }
 
-const CALLS: [&str; 8] = [
+const CALLS: [&str; 9] = [
+    "on-connection",
     "on-request",
     "on-response",
     "update",
@@ -152,6 +157,10 @@ fn read_step(
             },
         },
         "pick" => Act::Pick(read_pick(fields, servers)?),
+        "on-connection" => Act::OnConnection {
+            given: read_given(fields),
+            expected: read_expected(fields, call),
+        },
         "on-request" => Act::OnRequest {
             given: read_given(fields),
             expected: read_expected(fields, call),

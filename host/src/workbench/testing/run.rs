@@ -6,14 +6,14 @@ use super::{Answer, CaseReport, Failure, Report, What};
 use crate::{
     config::cases::{Act, Case, CaseFile, Expected, ExpectedVerdict, Given, Pick, Step},
     frontend::StagedExchange,
-    model::{Candidate, Edit, Hook, Verdict},
+    model::{Candidate, Edit, Hook, Refusal, Verdict, words},
     plugin::{
-        CallError, Instance, LoadError, LoadFault, Place, Plugin,
+        CallError, Instance, LoadError, LoadFault, Place, Plugin, Role,
         counters::{CounterStore, KnownTables},
         maps::MapStore,
     },
     workbench::{
-        Setup, Subject, answer,
+        Setup, Subject,
         diff::{Line, diff},
     },
 };
@@ -82,7 +82,9 @@ fn run_case(
 /// Where the plugin stands in a case: what is called says it.
 fn place(subject: &Subject, case: &Case) -> Result<Place, String> {
     let mut places = case.steps.iter().filter_map(|step| match &step.act {
-        Act::OnRequest { .. } | Act::OnResponse { .. } => Some(Place::Filter),
+        Act::OnConnection { .. } | Act::OnRequest { .. } | Act::OnResponse { .. } => {
+            Some(Place::Filter)
+        }
         Act::Update(_) | Act::Pick(_) | Act::Observe { .. } => Some(Place::Balancer),
         Act::Lookup { .. } | Act::Assigned { .. } => Some(Place::Persistence),
         Act::Wait(_) => None,
@@ -165,6 +167,7 @@ impl<'a> Run<'a> {
                     .map_err(text)
             }
             Act::Pick(pick) => self.pick(line, pick),
+            Act::OnConnection { given, expected } => self.on_connection(line, given, expected),
             Act::OnRequest { given, expected } => self.on_request(line, given, expected),
             Act::OnResponse { given, expected } => {
                 self.edits_of(Hook::OnResponse, line, given, expected, |run, values| {
@@ -188,6 +191,31 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn on_connection(
+        &mut self,
+        line: usize,
+        given: &Given,
+        expected: &Expected,
+    ) -> Result<(), String> {
+        let values = self.values(Hook::OnConnection, given)?;
+        let decision = self.instance.on_connection(&borrowed(&values));
+        let decision = decision.map_err(text)?;
+        let call = self.shown(Hook::OnConnection, &values);
+        if let Some(verdict) = &expected.verdict {
+            let found = words::connection_verdict(decision.verdict, self.plugin.backends());
+            self.compare(
+                line,
+                &call,
+                "verdict",
+                &[expected_verdict(verdict)],
+                &[found],
+            );
+        }
+        let vars: Vec<Edit> = decision.vars.into_iter().map(Edit::SetVar).collect();
+        self.compare_edits(line, &call, "edits", &expected.edits, &vars);
+        Ok(())
+    }
+
     fn on_request(
         &mut self,
         line: usize,
@@ -198,13 +226,8 @@ impl<'a> Run<'a> {
         let decision = self.instance.on_request(&borrowed(&values)).map_err(text)?;
         let call = self.shown(Hook::OnRequest, &values);
         if let Some(verdict) = &expected.verdict {
-            let verdict = match verdict {
-                ExpectedVerdict::Pass => "pass".to_owned(),
-                ExpectedVerdict::UseBackend(name) => format!("use-backend {name}"),
-                ExpectedVerdict::Reply(status) => format!("reply {status}"),
-                ExpectedVerdict::Deny(status) => format!("deny {status}"),
-            };
-            let found = answer::verdict(&decision.verdict, self.plugin.backends());
+            let verdict = expected_verdict(verdict);
+            let found = words::verdict(&decision.verdict, self.plugin.backends());
             self.compare(line, &call, "verdict", &[verdict], &[found]);
         }
         let reply = match &decision.verdict {
@@ -218,7 +241,7 @@ impl<'a> Run<'a> {
             self.compare(line, &call, "body", &lines(body), &found);
         }
         if let Some(headers) = &expected.reply_headers {
-            let found = reply.map(|reply| answer::headers(&reply.headers));
+            let found = reply.map(|reply| words::headers(&reply.headers));
             let found = found.unwrap_or_default();
             self.compare(line, &call, "reply_headers", headers, &found);
         }
@@ -304,6 +327,11 @@ impl<'a> Run<'a> {
                      on-response"
                         .to_owned()
                 }
+                Hook::OnConnection if self.plugin.has(Role::ConnectionFilter) => {
+                    "the proxy would not ask it about connections: `configure` did not name the \
+                     hook on-connection"
+                        .to_owned()
+                }
                 _ => format!("the proxy would not call {hook}: it is not exported"),
             });
         }
@@ -335,7 +363,7 @@ impl<'a> Run<'a> {
         found: &[Edit],
     ) {
         if let Some(expected) = expected {
-            self.compare(line, call, part, expected, &answer::edits(found));
+            self.compare(line, call, part, expected, &words::edits(found));
         }
     }
 
@@ -359,6 +387,17 @@ impl<'a> Run<'a> {
                 lines,
             }),
         });
+    }
+}
+
+fn expected_verdict(verdict: &ExpectedVerdict) -> String {
+    match verdict {
+        ExpectedVerdict::Pass => "pass".to_owned(),
+        ExpectedVerdict::UseBackend(name) => format!("use-backend {name}"),
+        ExpectedVerdict::Reply(status) => format!("reply {status}"),
+        ExpectedVerdict::Deny(status) => format!("deny {status}"),
+        ExpectedVerdict::Refuse(Refusal::Close) => "refuse close".to_owned(),
+        ExpectedVerdict::Refuse(Refusal::Reset) => "refuse reset".to_owned(),
     }
 }
 
