@@ -1,7 +1,11 @@
 //! The command line: what can be asked of `weir`, and how its answers and errors look.
 
+mod admin;
 mod haproxy;
 mod plugin;
+mod record;
+mod replay;
+mod why;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -59,6 +63,16 @@ enum Command {
     ///
     /// Exit codes: 0 everything means the same, 1 refused, 2 written, and something is different.
     Import(haproxy::Options),
+    /// Tells why a request of a running proxy went as it did: who was asked, with what, and what they answered.
+    ///
+    /// `[why]` in the configuration says of which requests that is kept. Without an id, lists those.
+    Why(why::Why),
+    /// Writes down what plugins are asked and answer in a running proxy, for `weir replay`.
+    Record(record::Record),
+    /// Asks another component what was recorded, and says which answers differ.
+    ///
+    /// Exit code 1 if any does. What was masked in the recording is not compared.
+    Replay(replay::Replay),
     /// Tools for plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -100,8 +114,19 @@ pub fn main() -> ExitCode {
                 println!("{} is sound", config.display());
             }))
         }
+        Command::Why(options) => conclude(why::why(&options)),
+        Command::Record(options) => conclude(record::record(&options)),
+        Command::Replay(options) => conclude(replay::replay(&options)),
         Command::Plugin(command) => plugin::run(command),
     }
+}
+
+/// An error of a tool goes to stderr, and into the exit code.
+fn conclude(done: anyhow::Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {}", admin::told(&error));
+        ExitCode::from(1)
+    })
 }
 
 fn report(result: Result<(), RunError>) -> ExitCode {

@@ -22,6 +22,7 @@ use super::{
     read::{Fields, Reader},
     sharing::read_sharing,
     value::shorten,
+    why::read_why,
 };
 
 /// No configuration is as large as this.
@@ -121,6 +122,7 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
     let process = read_process(&mut top);
     let defaults = read_defaults(&mut top);
     let logs = read_logs(&mut top);
+    let why = Arc::new(read_why(&mut top));
     let maps = read_maps(&mut top);
     let counters = read_counters(&mut top);
     let issuer = read_issuer(&mut top);
@@ -180,6 +182,7 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         logs,
         maps,
         counters,
+        why,
         acme: issuer.into_acme(),
         caches,
         frontends,

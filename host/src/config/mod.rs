@@ -41,6 +41,7 @@ mod tests;
 mod tls;
 mod units;
 mod value;
+mod why;
 
 use std::{
     collections::BTreeMap,
@@ -75,6 +76,7 @@ pub use tls::{
     Alpn, CertificateFiles, Cipher, ClientCertificates, ListenerTls, NamedFile, ServerCertificates,
     ServerTls, Spot, TlsVersion, TlsVersions, Trust, UnknownName,
 };
+pub use why::{Why, read_duration};
 
 /// A checked configuration file.
 #[derive(Debug, Clone)]
@@ -84,6 +86,8 @@ pub struct Config {
     pub logs: Vec<LogTarget>,
     pub maps: Vec<MapFile>,
     pub counters: Vec<CounterTable>,
+    /// Which exchanges can be asked about later.
+    pub why: Arc<Why>,
     /// Who issues certificates by itself, if anybody does.
     pub acme: Option<Acme>,
     pub caches: Vec<Cache>,

@@ -10,7 +10,9 @@ use super::{
     edits,
     facts::{Brought, Ends, Facts},
     generation::{Frontend, LocalGeneration},
-    policy::{self, Failed},
+    noted,
+    notes::Notes,
+    policy::Failed,
     record::Record,
     worker::{RequestId, Worker},
 };
@@ -65,18 +67,22 @@ async fn pass(
     listener: ListenerId,
 ) -> Option<()> {
     let id = worker.next_request_id();
-    let record = Record::begin(tokio::time::Instant::now());
+    let mut record = Record::begin(tokio::time::Instant::now());
     let used = generation.listener(listener)?;
     let (position, accept) = (used.frontend, used.bind.accept_proxy.as_ref());
+    let settings = &generation.shared.frontends[position];
+    if settings.judges_connections {
+        record.notes = worker.stories.open(&generation.shared.why, &settings.name);
+    }
     let turned = match take_header(accept, stream, ends).await {
-        Ok(()) => ask_filters(&generation, position, stream, ends, id).await,
+        Ok(()) => ask_filters(&generation, position, stream, ends, id, &record.notes).await,
         Err(turned) => Err(turned),
     };
     let Err(turned) = turned else {
+        record.let_in(worker, &generation.shared, position, ends, id);
         return Some(());
     };
     let frontend = &generation.shared.frontends[position];
-    let mut record = record;
     match &turned {
         Turned::BadHeader(_) | Turned::HeaderTimedOut { .. } => {
             frontend.metrics.bad_request();
@@ -154,12 +160,14 @@ async fn ask_filters(
     stream: &Stream,
     ends: &mut Ends,
     id: RequestId,
+    notes: &Notes,
 ) -> Result<(), Turned> {
     let frontend = &generation.shared.frontends[position];
     if !frontend.judges_connections {
         return Ok(());
     }
     inspect(frontend, stream, ends).await?;
+    ends.brought().id = Some(id);
     let plugins = &generation.frontends[position].filters;
     for (filter, plugin) in frontend.filters.iter().zip(plugins) {
         if !plugin.has_hook(Hook::OnConnection) {
@@ -174,12 +182,9 @@ async fn ask_filters(
             request_id: id,
             response: None,
             client: None,
+            notes,
         };
-        let decision = match plugin.offload() {
-            None => policy::on_connection(plugin, &facts),
-            Some(offload) => policy::offloaded::on_connection(plugin, offload, &facts).await,
-        };
-        let decision = match decision {
+        let decision = match noted::on_connection(plugin, &facts).await {
             Ok(decision) => decision,
             Err(Failed) if filter.denies_when_failed() => return Err(Turned::FilterFailed),
             Err(Failed) => continue,

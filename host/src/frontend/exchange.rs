@@ -19,6 +19,7 @@ use super::{
     forwarded::ForwardedClient,
     generation::{Backend, Filter, Frontend, Generation, LocalBackend, LocalGeneration},
     h2::StreamTalk,
+    noted,
     policy::{self, Failed, LocalPlugin},
     reach::{Freshness, Kept, Seek},
     record::{Caller, Record},
@@ -116,9 +117,10 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         frontend: usize,
         client: &'a mut C,
         head: Box<RequestHead>,
-        record: Record,
+        mut record: Record,
     ) -> Self {
         let settings = &generation.shared.frontends[frontend];
+        record.notes = worker.stories.open(&generation.shared.why, &settings.name);
         let forwarded = settings.trusted_proxies.as_ref();
         let forwarded = forwarded.and_then(|trusted| trusted.client_of(&head, client.ends()));
         Self {
@@ -236,6 +238,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             request_id: self.id,
             response,
             client: self.forwarded.as_deref(),
+            notes: &self.record.notes,
         }
     }
 
@@ -314,7 +317,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         backend: Option<&Backend>,
         plugin: &LocalPlugin,
     ) -> Result<Arc<Decision>, Failed> {
-        let decision = policy::on_request(plugin, &self.facts(frontend, backend, None))?;
+        let decision = noted::on_request(plugin, &self.facts(frontend, backend, None))?;
         self.make_edits(frontend, backend, plugin, decision)
     }
 
@@ -326,7 +329,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         offload: &Offload,
     ) -> Result<Arc<Decision>, Failed> {
         let facts = self.facts(frontend, backend, None);
-        let decision = policy::offloaded::on_request(plugin, offload, &facts).await?;
+        let decision = noted::offloaded::on_request(plugin, offload, &facts).await?;
         self.make_edits(frontend, backend, plugin, decision)
     }
 
@@ -357,8 +360,8 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let plugin = local.persistence.as_ref()?;
         let facts = self.facts(frontend, Some(backend), None);
         let found = match plugin.offload() {
-            None => policy::lookup(plugin, &facts),
-            Some(offload) => Box::pin(policy::offloaded::lookup(plugin, offload, &facts)).await,
+            None => noted::lookup(plugin, &facts),
+            Some(offload) => Box::pin(noted::offloaded::lookup(plugin, offload, &facts)).await,
         }?;
         if let Err(bad) = edits::apply_request(&mut self.head, &mut self.vars, &found.edits) {
             let facts = self.facts(frontend, Some(backend), None);
@@ -581,9 +584,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             let facts = self.facts(frontend, Some(backend), Some(talk.head()));
             let assigned = &backend.servers[server];
             let edits = match plugin.offload() {
-                None => policy::assigned(plugin, assigned, &facts),
+                None => noted::assigned(plugin, assigned, &facts),
                 Some(offload) => {
-                    let edits = policy::offloaded::assigned(plugin, offload, assigned, &facts);
+                    let edits = noted::offloaded::assigned(plugin, offload, assigned, &facts);
                     Box::pin(edits).await
                 }
             };
@@ -612,9 +615,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             }
             let facts = self.facts(frontend, Some(backend), Some(head));
             let edits = match plugin.offload() {
-                None => policy::on_response(plugin, &facts),
+                None => noted::on_response(plugin, &facts),
                 Some(offload) => {
-                    Box::pin(policy::offloaded::on_response(plugin, offload, &facts)).await
+                    Box::pin(noted::offloaded::on_response(plugin, offload, &facts)).await
                 }
             };
             match edits {

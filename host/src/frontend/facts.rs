@@ -4,7 +4,7 @@ use std::{borrow::Cow, cell::OnceCell, net::SocketAddr};
 
 use smallvec::SmallVec;
 
-use super::{forwarded::ForwardedClient, generation::Generation, worker::RequestId};
+use super::{forwarded::ForwardedClient, generation::Generation, notes::Notes, worker::RequestId};
 use crate::{
     config::Network,
     http::{cookies, facts, request::RequestHead, response::ResponseHead},
@@ -43,6 +43,8 @@ pub struct Brought {
     pub first_bytes: Vec<u8>,
     /// What a trusted PROXY header said.
     pub proxied: Option<Box<Tlvs>>,
+    /// Under which the connection filters were asked.
+    pub id: Option<RequestId>,
 }
 
 impl Ends {
@@ -237,6 +239,8 @@ pub struct Facts<'a> {
     pub response: Option<&'a ResponseHead>,
     /// Who a trusted proxy says the client is; `None`: whoever connected.
     pub client: Option<&'a ForwardedClient>,
+    /// Where it is noted that one was asked.
+    pub notes: &'a Notes,
 }
 
 impl<'a> Facts<'a> {

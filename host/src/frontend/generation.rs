@@ -31,6 +31,8 @@ use crate::{
 pub struct Generation {
     /// Counts up from 1.
     pub number: u64,
+    /// Which exchanges can be asked about later.
+    pub why: Arc<config::Why>,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
     pub caches: Vec<Arc<Cache>>,

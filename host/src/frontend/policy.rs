@@ -11,7 +11,7 @@ pub mod offloaded;
 mod shadow;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt,
     iter::once,
     sync::Arc,
@@ -29,6 +29,7 @@ use super::{
     edits::{self, BadEdit},
     facts::{Facts, borrowed, texts},
     generation::{Backend, LocalBackend, PluginUse},
+    notes::{Answer, Asker, call_of, inputs_of},
     rollout::Rollout,
 };
 use crate::{
@@ -37,7 +38,8 @@ use crate::{
         Candidate, ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Hook, Input,
         Outcome, Verdict,
     },
-    plugin::{Admission, CallError, Cause, Instance, Offload, Turn},
+    plugin::{Admission, Call, CallError, Cause, Instance, Offload, Plugin, Turn},
+    telemetry::story::ServerShown,
 };
 
 pub use self::{alike::Difference, shadow::Shadow};
@@ -57,6 +59,8 @@ pub struct LocalPlugin {
     candidate: Option<Arc<Rollout>>,
     /// What its positions of backends begin with, as they follow those of the current version.
     first_backend: usize,
+    /// Whether the last answer was one that it had given before.
+    from_memory: Cell<bool>,
 }
 
 impl fmt::Debug for LocalPlugin {
@@ -105,6 +109,7 @@ impl LocalPlugin {
             next: None,
             candidate: None,
             first_backend: 0,
+            from_memory: Cell::new(false),
         }
     }
 
@@ -121,12 +126,12 @@ impl LocalPlugin {
         facts: &Facts<'_>,
         ask: impl FnOnce(&mut Instance) -> Result<T, CallError>,
     ) -> Result<T, Failed> {
-        self.admit()?;
+        self.admit(facts)?;
         let mut slot = self.instance.borrow_mut();
         let answer = match slot.as_mut() {
-            Some(instance) => ask(instance),
+            Some(instance) => facts.notes.calling(instance, ask),
             None => match self.used.plugin.instantiate() {
-                Ok(instance) => ask(slot.insert(instance)),
+                Ok(instance) => facts.notes.calling(slot.insert(instance), ask),
                 Err(error) => Err(error),
             },
         };
@@ -137,7 +142,7 @@ impl LocalPlugin {
     }
 
     /// Fails if the plugin is in quarantine. The clock is only looked at when something is wrong.
-    fn admit(&self) -> Result<(), Failed> {
+    fn admit(&self, facts: &Facts<'_>) -> Result<(), Failed> {
         let breaker = &self.used.breaker;
         if breaker.is_quarantined()
             && let Admission::Quarantined { .. } = breaker.admit(Instant::now())
@@ -146,6 +151,8 @@ impl LocalPlugin {
             if let Some(rollout) = &self.candidate {
                 rollout.next_quarantined();
             }
+            let asker = Asker::of(self.plugin());
+            facts.notes.quarantined(asker, facts);
             return Err(Failed);
         }
         Ok(())
@@ -179,6 +186,11 @@ impl LocalPlugin {
                 rollout.next_failed(error.fault.cause());
             }
         }
+        let inputs = inputs_of(self.plugin(), error.call);
+        let asker = Asker::of(self.plugin());
+        facts
+            .notes
+            .failed(asker, error.call, inputs, facts, &error.fault);
         warn!(
             plugin = %error.plugin,
             hook = %error.call,
@@ -201,6 +213,12 @@ impl LocalPlugin {
         if let Some(rollout) = &self.candidate {
             rollout.next_failed(Cause::Answer);
         }
+        let inputs = self.inputs_of(hook);
+        let asker = Asker::of(self.plugin());
+        let why = format_args!("its answer was refused: {bad}");
+        facts
+            .notes
+            .failed(asker, call_of(hook), inputs, facts, &why);
         warn!(
             plugin = %self.used.plugin.name(),
             %hook,
@@ -218,6 +236,25 @@ impl LocalPlugin {
                 "plugin failed too often, it is not asked for {pause:?}"
             );
         }
+    }
+
+    pub(super) fn plugin(&self) -> &Arc<Plugin> {
+        &self.used.plugin
+    }
+
+    /// The version that has just answered this client: the one that is tried out, unless it failed at it.
+    pub(super) fn answering(&self, facts: &Facts<'_>) -> &Self {
+        let canary = self.next.as_ref().and_then(|next| next.canary_for(facts));
+        let failed = |canary: &&Self| facts.notes.just_failed(Asker::of(canary.plugin()));
+        match canary.filter(|canary| !failed(canary)) {
+            Some(canary) => canary,
+            None => self,
+        }
+    }
+
+    /// Whether the answer that was just given was one that the plugin had given before. Said once.
+    pub(super) fn answered_from_memory(&self) -> bool {
+        self.from_memory.take()
     }
 
     fn inputs_of(&self, hook: Hook) -> &[Input] {
@@ -525,6 +562,7 @@ impl LocalBalancer {
             && let Some(picked) = told.ahead.at(turn)
         {
             self.plugin.used.metrics.recalled();
+            self.plugin.from_memory.set(true);
             return Ok(told.picked(picked));
         }
         let values = facts.values(self.plugin.inputs_of(Hook::Pick));
@@ -569,6 +607,54 @@ impl LocalBalancer {
             told.version = 0;
         }
         answer.map(|picked| told.picked(picked))
+    }
+}
+
+impl LocalBalancer {
+    /// Asks, and takes a note of the answer.
+    fn noted_pick(
+        &self,
+        backend: &Backend,
+        turn: u64,
+        tried: &[usize],
+        facts: &Facts<'_>,
+    ) -> Result<Pick, Failed> {
+        facts.notes.asking();
+        let pick = self.pick(backend, turn, tried, facts)?;
+        self.note(backend, turn, tried, facts, pick);
+        Ok(pick)
+    }
+
+    fn note(&self, backend: &Backend, turn: u64, tried: &[usize], facts: &Facts<'_>, pick: Pick) {
+        let server = match pick {
+            Pick::Server(server) => Some(server),
+            Pick::NoServer => None,
+        };
+        facts.notes.answered(
+            Asker::of(self.plugin.plugin()),
+            Call::Pick,
+            self.plugin.answered_from_memory(),
+            self.plugin.inputs_of(Hook::Pick),
+            facts,
+            || Answer::Picked { turn, server },
+        );
+        facts.notes.detail(|detail| {
+            let told = self.told.borrow();
+            detail.tried = tried.to_vec();
+            if self.plugin.used.plugin.wants_loads() {
+                detail.loads.clone_from(&told.loads);
+            }
+            let shown = told.servers.iter().map(|position| {
+                let server = &backend.servers[*position as usize];
+                ServerShown {
+                    name: server.name.as_str().to_owned(),
+                    id: server.id,
+                    weight: server.weight_now(),
+                    limit: server.limit_now().unwrap_or(0),
+                }
+            });
+            detail.servers = Some(shown.collect());
+        });
     }
 }
 
@@ -621,10 +707,10 @@ fn own_pick(
     tried: &[usize],
     facts: &Facts<'_>,
 ) -> Result<Pick, Failed> {
-    let pick = local.balancer.pick(backend, turn, tried, facts);
-    let pick = pick.or_else(|Failed| local.balancer.pick(backend, turn, tried, facts));
+    let ask = |balancer: &LocalBalancer| balancer.noted_pick(backend, turn, tried, facts);
+    let pick = ask(&local.balancer).or_else(|Failed| ask(&local.balancer));
     match (&local.former_balancer, pick) {
-        (Some(former), Err(Failed)) => former.pick(backend, turn, tried, facts),
+        (Some(former), Err(Failed)) => ask(former),
         (_, pick) => pick,
     }
 }
@@ -668,6 +754,10 @@ fn own_observe(
         return;
     };
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    facts.notes.asking();
+    facts
+        .notes
+        .observed(Asker::of(balancer.plugin.plugin()), server, outcome, took);
     // A failure is logged and counted; the exchange it reports on is over.
     let _ = balancer.plugin.call(facts, |instance| {
         instance.observe(position, outcome, micros)

@@ -133,6 +133,7 @@ pub trait Seek {
                 Err(error) => error,
             };
             drop(place);
+            self.record().notes.no_connection(server, &error);
             backend.servers[server].saw(Seen::NoConnection);
             backend.server_metrics[server].connect_failed();
             let took = self.record().since_connected();

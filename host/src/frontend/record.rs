@@ -10,7 +10,9 @@ use super::{
     facts::Ends,
     forwarded::ForwardedClient,
     generation::{Backend, Generation},
+    notes::Notes,
     relay::SessionEnd,
+    tell::Ending,
     tunnel::TunnelEnd,
     worker::{RequestId, Worker},
 };
@@ -19,12 +21,19 @@ use crate::{
     http::request::RequestHead,
     model::{Edit, Fault},
     net::PeerAddress,
-    telemetry::{AccessRecord, Connections, Queues, RequestLine, Spoken, Timers},
+    telemetry::{
+        AccessRecord, Connections, Queues, RequestLine, Spoken, Timers,
+        story::{OutcomeShown, Spoke, Times},
+    },
 };
 
 /// Grows while the exchange goes on.
 #[derive(Debug)]
 pub struct Record {
+    /// For whoever asks why it went as it did.
+    pub(super) notes: Notes,
+    /// Why it ended early, if that is to be told.
+    error: Option<Box<str>>,
     began: Instant,
     head_read: Option<Instant>,
     queued: Option<Instant>,
@@ -53,6 +62,8 @@ impl Record {
     /// Of a request whose first byte came at `began`.
     pub fn begin(began: Instant) -> Self {
         Self {
+            notes: Notes::default(),
+            error: None,
             began,
             head_read: None,
             queued: None,
@@ -174,6 +185,7 @@ impl Record {
     pub fn failed(&mut self, error: &ExchangeError) {
         self.termination[..2].copy_from_slice(&error.termination());
         self.fault = Some(error.fault());
+        self.error = Some(error.to_string().into());
     }
 
     /// The client closed in the middle of its request's head.
@@ -267,7 +279,9 @@ impl Record {
         });
         let shown = Shown {
             client,
-            tls: ends.tls.is_some(),
+            ends,
+            forwarded,
+            head,
         };
         self.finish(
             worker,
@@ -277,6 +291,32 @@ impl Record {
             Spoken::Http(request),
             id,
         )
+    }
+
+    /// Ends the notes about a connection that was let in; what comes of it has notes of its own.
+    pub fn let_in(
+        mut self,
+        worker: &Worker,
+        generation: &Generation,
+        frontend: usize,
+        ends: &Ends,
+        id: RequestId,
+    ) {
+        let shown = Shown {
+            client: None,
+            ends,
+            forwarded: None,
+            head: None,
+        };
+        self.tell(
+            worker,
+            generation,
+            frontend,
+            &shown,
+            Spoke::Tcp,
+            id,
+            Instant::now(),
+        );
     }
 
     /// Counts a session, or a connection that came to none, and writes its line.
@@ -296,7 +336,9 @@ impl Record {
         let spoken = Spoken::Tcp { received };
         let shown = Shown {
             client,
-            tls: ends.tls.is_some(),
+            ends,
+            forwarded: None,
+            head: None,
         };
         self.finish(worker, generation, frontend, shown, spoken, id);
     }
@@ -306,7 +348,7 @@ impl Record {
         worker: &Worker,
         generation: &Generation,
         frontend: usize,
-        shown: Shown,
+        shown: Shown<'_>,
         spoken: Spoken<'_>,
         id: RequestId,
     ) -> Instant {
@@ -318,19 +360,31 @@ impl Record {
         if let Some(status) = self.status {
             metrics.answered(status);
         }
-        if self.silent || !worker.is_logging() {
+        if self.silent {
+            return ended;
+        }
+        if !worker.is_logging() {
+            self.tell(
+                worker,
+                generation,
+                frontend,
+                &shown,
+                spoke(&spoken),
+                id,
+                ended,
+            );
             return ended;
         }
         self.connections.process = clamp(worker.process.connections.count());
         self.connections.frontend = clamp(settings.connections.count());
         let backend = self.backend.map(|index| &generation.backends[index]);
         let server = backend.zip(self.server).map(|(b, index)| &b.servers[index]);
-        let id = id.text();
+        let text = id.text();
         let record = AccessRecord {
             client: shown.client,
             started: worker.clock.at(self.began),
             frontend: settings.name.as_str(),
-            tls: shown.tls,
+            tls: shown.ends.tls.is_some(),
             backend: backend.map(|backend| backend.name.as_str()),
             server: match self.from_cache {
                 true => Some("<CACHE>"),
@@ -345,12 +399,82 @@ impl Record {
             redispatched: self.redispatched,
             queues: self.queues,
             spoken,
-            request_id: id.as_str(),
+            request_id: text.as_str(),
             verdict: self.verdict,
             fault: self.fault.map(Fault::as_str),
         };
         worker.log(|log| log.write(&record));
+        let spoke = spoke(&spoken);
+        self.tell(worker, generation, frontend, &shown, spoke, id, ended);
         ended
+    }
+
+    /// Hands the story to whoever is to have it, if anybody is.
+    #[expect(clippy::too_many_arguments, reason = "all of them are handed on")]
+    fn tell(
+        &mut self,
+        worker: &Worker,
+        generation: &Generation,
+        frontend: usize,
+        shown: &Shown<'_>,
+        spoken: Spoke,
+        id: RequestId,
+        ended: Instant,
+    ) {
+        let attention = self.notes.attention();
+        let by_proxy = self.answered.is_none();
+        let refused = self.status.is_some_and(|status| by_proxy && status >= 400);
+        let failed = self.fault.is_some()
+            || refused
+            || self.verdict == Some("refuse")
+            || self.notes.has_failure();
+        if attention.sampled || attention.recorded || (generation.why.failures && failed) {
+            let outcome = self.outcome(generation, ended);
+            let ending = Ending {
+                worker: worker.index,
+                generation,
+                frontend,
+                backend: self.backend.map(|index| &generation.backends[index]),
+                spoken,
+                head: shown.head,
+                ends: shown.ends,
+                forwarded: shown.forwarded,
+                id,
+                began: self.began,
+                at: worker.clock.at(self.began),
+                outcome,
+                notes: &self.notes,
+            };
+            worker.stories.close(&generation.why, failed, &ending);
+        }
+        worker.stories.give(std::mem::take(&mut self.notes));
+    }
+
+    fn outcome(&self, generation: &Generation, ended: Instant) -> OutcomeShown {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let backend = self.backend.map(|index| &generation.backends[index]);
+        let server = backend.zip(self.server).map(|(b, index)| &b.servers[index]);
+        let timers = self.timers(ended);
+        OutcomeShown {
+            status: self.status,
+            backend: backend.map(|backend| backend.name.to_string()),
+            server: server.map(|server| server.name.to_string()),
+            verdict: self.verdict.map(str::to_owned),
+            fault: self.fault.map(|fault| fault.as_str().to_owned()),
+            error: self.error.as_deref().map(str::to_owned),
+            termination: String::from_utf8_lossy(&self.termination).into_owned(),
+            retries: self.retries,
+            redispatched: self.redispatched,
+            received: self.bytes_in,
+            sent: self.bytes_out,
+            times: Times {
+                request: timers.request.map(micros),
+                queue: timers.queue.map(micros),
+                connect: timers.connect.map(micros),
+                response: timers.response.map(micros),
+                total: micros(timers.total),
+            },
+        }
     }
 
     fn timers(&self, ended: Instant) -> Timers {
@@ -380,9 +504,18 @@ pub struct Caller<'a> {
 }
 
 /// The client, as lines show it.
-struct Shown {
+struct Shown<'a> {
     client: Option<SocketAddr>,
-    tls: bool,
+    ends: &'a Ends,
+    forwarded: Option<&'a ForwardedClient>,
+    head: Option<&'a RequestHead>,
+}
+
+fn spoke(spoken: &Spoken<'_>) -> Spoke {
+    match spoken {
+        Spoken::Http(_) => Spoke::Http,
+        Spoken::Tcp { .. } => Spoke::Tcp,
+    }
 }
 
 fn clamp(count: usize) -> u32 {

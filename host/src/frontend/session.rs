@@ -11,7 +11,7 @@ use super::{
     exchange::Inside,
     facts::{Ends, Facts, Vars},
     generation::{Backend, Frontend, Generation, LocalBackend, LocalGeneration},
-    policy::{self},
+    noted, policy,
     reach::{Freshness, Kept, Reached, Seek},
     record::Record,
     relay::{Patience, SessionEnd, relay},
@@ -46,6 +46,8 @@ pub(super) async fn serve(
 ) {
     let mut record = Record::begin(began);
     record.head_read();
+    let settings = &generation.shared.frontends[frontend];
+    record.notes = worker.stories.open(&generation.shared.why, &settings.name);
     let mut session = Session {
         worker,
         frontend,
@@ -133,8 +135,8 @@ impl Session<'_> {
         let plugin = local.persistence.as_ref()?;
         let facts = self.known(frontend, backend);
         let found = match plugin.offload() {
-            None => policy::lookup(plugin, &facts),
-            Some(offload) => policy::offloaded::lookup(plugin, offload, &facts).await,
+            None => noted::lookup(plugin, &facts),
+            Some(offload) => noted::offloaded::lookup(plugin, offload, &facts).await,
         };
         let found = found?;
         if let Err(bad) = edits::apply_session(&mut self.vars, &found.edits) {
@@ -168,8 +170,8 @@ impl Session<'_> {
         }
         let used = &backend.servers[server];
         let edits = match plugin.offload() {
-            None => policy::assigned(plugin, used, &facts),
-            Some(offload) => policy::offloaded::assigned(plugin, offload, used, &facts).await,
+            None => noted::assigned(plugin, used, &facts),
+            Some(offload) => noted::offloaded::assigned(plugin, offload, used, &facts).await,
         };
         self.record.assigned(&edits);
         if let Err(bad) = edits::apply_session(&mut self.vars, &edits) {
@@ -201,6 +203,7 @@ impl Seek for Session<'_> {
             request_id: self.id,
             response: None,
             client: None,
+            notes: &self.record.notes,
         }
     }
 

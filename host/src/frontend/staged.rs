@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::{
     facts::{Ends, Facts, Vars},
+    notes::Notes,
     worker::RequestId,
 };
 use crate::{
@@ -35,6 +36,7 @@ pub struct StagedExchange {
     response: ResponseHead,
     ends: Ends,
     vars: Vars,
+    notes: Notes,
 }
 
 impl StagedExchange {
@@ -58,6 +60,7 @@ impl StagedExchange {
             head,
             response,
             vars,
+            notes: Notes::default(),
         })
     }
 
@@ -78,6 +81,7 @@ impl StagedExchange {
             request_id: RequestId::of_tool(),
             response: hook.sees_response().then_some(&self.response),
             client: None,
+            notes: &self.notes,
         };
         let values = facts.values(inputs);
         let given = |input: &Input| self.given.inputs.iter().find(|(known, _)| known == input);

@@ -13,7 +13,12 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{clock::WallClock, gate::Gate, generation::LocalGeneration};
+use super::{
+    clock::WallClock,
+    gate::Gate,
+    generation::LocalGeneration,
+    stories::{LocalStories, Stories},
+};
 use crate::{
     backend::{Pool, StreamPool},
     http::{request::RequestHead, response::ResponseHead},
@@ -34,6 +39,7 @@ pub struct Worker {
     pub streams: StreamPool,
     pub clock: WallClock,
     pub process: Arc<ProcessState>,
+    pub stories: LocalStories,
     log: RefCell<LogWriter>,
     current: RefCell<Rc<LocalGeneration>>,
     #[expect(
@@ -66,6 +72,7 @@ impl Worker {
             pool: Pool::default(),
             streams: StreamPool::default(),
             clock: WallClock::new(),
+            stories: LocalStories::new(Arc::clone(&process.stories)),
             process,
             log: RefCell::new(log),
             current: RefCell::new(Rc::new(first)),
@@ -301,6 +308,8 @@ pub struct ProcessState {
     retiring: AtomicBool,
     /// Client connections of all frontends.
     pub connections: Arc<Gate>,
+    /// Of exchanges that can be asked about.
+    pub stories: Arc<Stories>,
 }
 
 impl ProcessState {
@@ -310,6 +319,7 @@ impl ProcessState {
             draining: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
             connections: Gate::new(max_connections),
+            stories: Arc::default(),
         })
     }
 

@@ -163,6 +163,32 @@ impl RequestHead {
         self.len
     }
 
+    /// The head as it was read, without what was set since.
+    ///
+    /// Edits only append, so the text that it was read from is still there.
+    pub fn as_it_came(&self) -> Self {
+        let limits = HeadLimits {
+            bytes: usize::MAX,
+            fields: usize::MAX,
+            target: usize::MAX,
+        };
+        let mut head = Self::default();
+        let text = self.fields.bytes();
+        match read_request(text, &mut Progress::default(), &mut head, &limits) {
+            Ok(Read::Complete) => Self {
+                version: self.version,
+                framing: self.framing,
+                persistent: self.persistent,
+                expects_continue: self.expects_continue,
+                wants_upgrade: self.wants_upgrade,
+                len: self.len,
+                ..head
+            },
+            // Nothing was ever read into it.
+            Ok(Read::Partial) | Err(_) => self.clone(),
+        }
+    }
+
     /// Whether nothing has been read into it.
     pub fn is_empty(&self) -> bool {
         self.len == 0

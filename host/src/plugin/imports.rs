@@ -21,6 +21,9 @@ use super::{
     wasi::{Stream, WasiState},
 };
 
+/// Random numbers of one call that are kept.
+const MOST_ROLLS: usize = 256;
+
 /// What instances of one plugin use share and see.
 pub(super) struct Surroundings {
     pub log: LogGate,
@@ -35,6 +38,8 @@ pub(super) struct Surroundings {
 pub(super) struct State {
     surroundings: Arc<Surroundings>,
     random: Random,
+    /// The random numbers of the running call, where they are kept.
+    rolls: Option<Vec<u64>>,
     memory: Memory,
     imports_left: u32,
     /// None for a component that imports nothing of WASI.
@@ -57,6 +62,7 @@ impl State {
         Self {
             surroundings,
             random: Random::default(),
+            rolls: None,
             memory: Memory {
                 limit: memory,
                 used: 0,
@@ -138,10 +144,26 @@ impl State {
 
     /// The next of the numbers that nobody can guess.
     pub fn random(&mut self) -> wasmtime::Result<u64> {
-        match &self.surroundings.stage {
-            Some(stage) => Ok(stage.roll()),
-            None => self.random.next(),
+        let rolled = match &self.surroundings.stage {
+            Some(stage) => stage.roll(),
+            None => self.random.next()?,
+        };
+        if let Some(rolls) = &mut self.rolls
+            && rolls.len() < MOST_ROLLS
+        {
+            rolls.push(rolled);
         }
+        Ok(rolled)
+    }
+
+    /// Keeps the random numbers that are given out from now on.
+    pub fn keep_rolls(&mut self) {
+        self.rolls = Some(Vec::new());
+    }
+
+    /// Those that were, and keeps no more.
+    pub fn take_rolls(&mut self) -> Vec<u64> {
+        self.rolls.take().unwrap_or_default()
     }
 
     pub fn count_import(&mut self) -> wasmtime::Result<()> {

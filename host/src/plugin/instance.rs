@@ -147,6 +147,13 @@ impl Instance {
         self.store.data().memory()
     }
 
+    /// Has `ask` make a call, and says which random numbers the plugin was given meanwhile.
+    pub fn with_rolls<T>(&mut self, ask: impl FnOnce(&mut Self) -> T) -> (T, Vec<u64>) {
+        self.store.data_mut().keep_rolls();
+        let answer = ask(self);
+        (answer, self.store.data_mut().take_rolls())
+    }
+
     /// Has `ask` make a call that may take `left` and no longer than usual.
     pub(super) fn within<T>(
         &mut self,

@@ -2,7 +2,11 @@
 //! simulation. The proxy itself never has one.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,6 +17,8 @@ pub struct Stage {
     /// In milliseconds since 1970.
     now: AtomicU64,
     dice: AtomicU64,
+    /// What they show before all else.
+    loaded: Mutex<VecDeque<u64>>,
 }
 
 impl Stage {
@@ -34,12 +40,23 @@ impl Stage {
         self.now.store(now, Ordering::Relaxed);
     }
 
+    /// Has the dice show these numbers next, in place of any that were to come before.
+    pub fn load_dice(&self, rolls: &[u64]) {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        *loaded = rolls.iter().copied().collect();
+    }
+
     pub(super) fn now(&self) -> u64 {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// SplitMix64: each number of the sequence once in 2⁶⁴.
     pub(super) fn roll(&self) -> u64 {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.pop_front().unwrap_or_else(|| self.next())
+    }
+
+    /// SplitMix64: each number of the sequence once in 2⁶⁴.
+    fn next(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let state = self
             .dice
@@ -64,6 +81,14 @@ mod tests {
         };
         assert_eq!(rolls(1), rolls(1));
         assert_ne!(rolls(1), rolls(2));
+    }
+
+    #[test]
+    fn loaded_dice_show_what_they_were_loaded_with_and_then_go_on() {
+        let (fair, loaded) = (Stage::default(), Stage::default());
+        loaded.load_dice(&[6, 6]);
+        assert_eq!([loaded.roll(), loaded.roll()], [6, 6]);
+        assert_eq!(loaded.roll(), fair.roll());
     }
 
     #[test]

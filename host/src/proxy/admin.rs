@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -30,8 +29,11 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    additions::ServersChange, admin_caches, admin_counters, admin_maps, admin_rollouts,
-    admin_servers, admin_stats, map_desk::MapDesk, operate,
+    additions::ServersChange,
+    admin_caches, admin_counters, admin_maps, admin_rollouts, admin_servers, admin_stats,
+    admin_why::{self, Body},
+    map_desk::MapDesk,
+    operate,
 };
 use crate::{
     backend::Server,
@@ -126,7 +128,7 @@ pub(super) fn own_socket(listener: &SharedListener) -> io::Result<socket2::Socke
     sockets.pop().ok_or(io::ErrorKind::NotFound.into())
 }
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Body>;
 
 async fn answer(
     admin: Rc<Admin>,
@@ -168,7 +170,14 @@ async fn answer(
     if request.uri().path() == "/maps" || request.uri().path().starts_with("/maps/") {
         return Ok(admin_maps::serve(&admin, request).await);
     }
-    Ok(match (request.method(), request.uri().path()) {
+    let path = request.uri().path();
+    if path == "/record" || path == "/why" || path.starts_with("/why/") {
+        if request.method() != Method::GET {
+            return Ok(wrong_method("GET"));
+        }
+        return Ok(admin_why::answer(&admin, path, request.uri().query()));
+    }
+    Ok(match (request.method(), path) {
         (&Method::GET, "/stats") => admin_stats::page(&admin, request.uri().query()),
         (&Method::GET, "/stats;csv") => admin_stats::csv(&admin),
         (_, "/stats" | "/stats;csv") => wrong_method("GET"),
@@ -181,8 +190,8 @@ async fn answer(
         (_, "/reload") => wrong_method("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are GET /health, GET /metrics, GET /stats, GET /stats;csv, GET /status, GET /rollouts, GET /counters, GET /maps \
-             and what is below it, POST /reload, POST /servers/…, POST /rollouts/…, POST /caches/… and POST /counters/…\n",
+            "there are GET /health, GET /metrics, GET /stats, GET /stats;csv, GET /status, GET /rollouts, GET /why, GET /why/ID, GET /record, \
+             GET /counters, GET /maps and what is below it, POST /reload, POST /servers/…, POST /rollouts/…, POST /caches/… and POST /counters/…\n",
         ),
     })
 }
@@ -385,7 +394,7 @@ pub(super) fn wrong_method(allowed: &'static str) -> Answer {
 }
 
 pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Body::Whole(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(
         header::CONTENT_TYPE,

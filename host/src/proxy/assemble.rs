@@ -144,6 +144,7 @@ impl Builder {
         self.registry.sweep();
         let generation = Generation {
             number: self.number,
+            why: Arc::clone(&config.why),
             frontends: loaded.frontends,
             backends: loaded.backends,
             caches: loaded.caches,

@@ -11,6 +11,7 @@ mod admin_maps;
 mod admin_rollouts;
 mod admin_servers;
 mod admin_stats;
+mod admin_why;
 mod assemble;
 mod care;
 mod checks;

@@ -13,6 +13,7 @@ mod json;
 mod metrics;
 mod prometheus;
 mod sink;
+pub mod story;
 mod text;
 
 pub use access::{AccessRecord, Connections, Queues, RequestLine, Spoken, Timers, format_httplog};

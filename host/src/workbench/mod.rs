@@ -6,6 +6,7 @@
 pub mod compat;
 mod diff;
 pub mod project;
+pub mod replay;
 pub mod simulation;
 mod subject;
 pub mod testing;

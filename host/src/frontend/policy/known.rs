@@ -43,6 +43,7 @@ impl LocalPlugin {
             .and_then(|question| known.borrow_mut().get(question, version));
         if answer.is_some() {
             self.used.metrics.recalled();
+            self.from_memory.set(true);
         }
         answer.ok_or(Unknown { question, version })
     }

@@ -340,7 +340,7 @@ pub(super) fn pick(
     }
     match &next.part {
         BalancerPart::Canary(balancer) => {
-            let ask = || balancer.pick(backend, turn, tried, facts);
+            let ask = || balancer.noted_pick(backend, turn, tried, facts);
             let Ok(picked) = next.timed(Version::Next, ask) else {
                 return of_current();
             };

@@ -42,7 +42,7 @@ impl LocalPlugin {
         facts: &Facts<'_>,
         ask: impl FnOnce(&mut Instance) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, Failed> {
-        self.admit()?;
+        self.admit(facts)?;
         let answer = offload.call(call, ask).await;
         self.settle(facts, answer)
     }

@@ -1,0 +1,309 @@
+//! `weir record` and `weir replay`: decisions of live traffic in a file, and another component asked the same.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use weir_tests::{Load, Origin, Ran, Weir, WeirCommand, fill};
+use weir_wat_guests::{Guest, Kind};
+
+const CONFIG: &str = r#"
+    workers = 2
+    admin = "unix:admin.sock"
+    log = []
+
+    [[frontend]]
+    name = "web"
+    bind = ["127.0.0.1:0"]
+    default_backend = "apps"
+
+    [[frontend.filter]]
+    plugin = "rules"
+    [frontend.filter.config]
+    rule = [
+        { when = { path = { prefix = "/old" } }, set_path = "/new{path}" },
+        { when = { cookie = { name = "sid", present = true } }, set_header = { X-Known = "yes" } },
+    ]
+
+    [[backend]]
+    name = "apps"
+    balance = { plugin = "hash", config = { on = "path" } }
+    server = [{ name = "a", address = "@a@" }, { name = "b", address = "@b@" }, { name = "c", address = "@c@" }]
+"#;
+
+struct Scene {
+    weir: Weir,
+    _origins: [Origin; 3],
+    tools: WeirCommand,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let origins = [
+            Origin::start("a").await,
+            Origin::start("b").await,
+            Origin::start("c").await,
+        ];
+        let [a, b, c] = [0, 1, 2].map(|it: usize| origins[it].address());
+        let weir = Weir::start(&fill(CONFIG, &[("a", &a), ("b", &b), ("c", &c)])).await;
+        Self {
+            weir,
+            _origins: origins,
+            tools: WeirCommand::default(),
+        }
+    }
+
+    fn config(&self) -> String {
+        let config = self.weir.folder().join("weir.toml");
+        config.to_str().expect("the path is plain").to_owned()
+    }
+
+    /// Records while there is traffic, and says what the command wrote about it.
+    async fn record(&self, time: &str, words: &[&str]) -> Ran {
+        let config = self.config();
+        let fixed = ["record", "-c", &config, "-o", "r.jsonl", "--for", time];
+        let targets = ["/old/1", "/2", "/3?x=1", "/old/4", "/5", "/6"];
+        let load = Load::start(
+            self.weir.address("web"),
+            4,
+            &targets,
+            Duration::from_millis(1),
+        );
+        load.another(10).await;
+        let ran = self.tools.run(&[&fixed, words].concat()).await;
+        let report = load.stop().await;
+        assert_eq!(report.failed(), 0, "recording costs no request: {report:?}");
+        assert!(report.ok > 50, "{report:?}");
+        ran
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        let text = self.tools.read("r.jsonl");
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().expect("each line is JSON")
+    }
+
+    async fn replay(&self, words: &[&str]) -> Ran {
+        self.tools
+            .run(&[&["replay", "r.jsonl"], words].concat())
+            .await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_plugin_answers_a_recording_as_it_did() {
+    let scene = Scene::set().await;
+    let ran = scene.record("2s", &[]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(" exchanges recorded, 0 lost"),
+        "{}",
+        ran.stderr
+    );
+
+    let lines = scene.lines();
+    assert_eq!(lines[0]["record"]["version"], 1);
+    assert_eq!(lines[0]["record"]["masked"], true);
+    let end = &lines.last().unwrap()["end"];
+    assert_eq!(end["exchanges"].as_u64().unwrap() as usize, lines.len() - 2);
+    assert!(lines.len() > 50, "{}", lines.len());
+
+    let config = scene.config();
+    for (plugin, used) in [
+        ("hash", "backend.apps.balance"),
+        ("rules", "frontend.web.filter.1"),
+    ] {
+        let words = ["--plugin", plugin, "--use", used, "-c", &config];
+        let shown = scene.replay(&words).await.succeeded();
+        assert!(shown.contains("       0 different"), "{shown}");
+        let same = format!("{:>8} the same", lines.len() - 2);
+        assert!(shown.contains(&same), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_balancer_differs_exactly_where_it_picks_another_server() {
+    let scene = Scene::set().await;
+    let plugin = ["--plugin", "hash", "--share", "50%"];
+    scene.record("1s", &plugin).await.succeeded();
+    let lines = scene.lines();
+    let steps: Vec<&Value> = lines
+        .iter()
+        .filter_map(|line| line["exchange"]["steps"].as_array())
+        .flatten()
+        .collect();
+    assert!(
+        steps.iter().all(|step| step["plugin"] == "hash"),
+        "only what was asked for"
+    );
+    let elsewhere = steps.iter().filter(|step| step["answer"]["server"] != "a");
+    let elsewhere = elsewhere.count() as u64;
+
+    // One that always takes the first, which is `a`.
+    let first = Guest::new(Kind::Balancer).with(
+        "pick",
+        "(i32.store8 (i32.const 128) (i32.const 1)) (i32.const 128)",
+    );
+    scene.tools.write("first.wasm", first.build());
+    let ran = scene.replay(&["--plugin", "first.wasm", "--json"]).await;
+    assert_eq!(ran.code, Some(i32::from(elsewhere > 0)), "{}", ran.stderr);
+    let compared: Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+    assert_eq!(
+        compared["different"].as_u64(),
+        Some(elsewhere),
+        "{compared:#}"
+    );
+    assert_eq!(
+        compared["same"].as_u64(),
+        Some(steps.len() as u64 - elsewhere)
+    );
+    for difference in compared["differences"].as_array().unwrap() {
+        assert_eq!(difference["answered"], serde_json::json!(["server a"]));
+        assert_ne!(difference["recorded"], difference["answered"]);
+    }
+    let shown = scene.replay(&["--plugin", "first.wasm"]).await.failed();
+    assert!(shown.contains("    + server a"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_masked_is_not_compared_and_is_there_if_it_is_asked_for() {
+    let scene = Scene::set().await;
+    let words = |secrets: &'static [&'static str]| {
+        let config = scene.config();
+        let fixed = [
+            "record",
+            "-c",
+            &config,
+            "-o",
+            "r.jsonl",
+            "--for",
+            "1s",
+            "--frontend",
+            "web",
+        ];
+        let all: Vec<String> = fixed
+            .iter()
+            .chain(secrets)
+            .map(|&word| word.to_owned())
+            .collect();
+        all
+    };
+    for (secrets, masked) in [(&[][..], true), (&["--include-secrets"][..], false)] {
+        let words = words(secrets);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (ran, ()) = tokio::join!(scene.tools.run(&words), async {
+            scene.weir.log_line("recording decisions").await;
+            for _ in 0..5 {
+                // Asked until the recording runs; each is one more of the same.
+                let fields = [("Cookie", "sid=s3ss10n-4711")];
+                assert_eq!(scene.weir.get_with("/2", &fields).await.status(), 200);
+            }
+        });
+        ran.succeeded();
+        let text = scene.tools.read("r.jsonl");
+        assert_eq!(text.contains("s3ss10n-4711"), !masked, "{text}");
+        assert_eq!(
+            text.contains("\"config\":"),
+            !masked,
+            "configs can hold secrets"
+        );
+
+        let config = scene.config();
+        let replayed = match masked {
+            true => scene.replay(&["--plugin", "rules", "-c", &config]).await,
+            false => scene.replay(&["--plugin", "rules"]).await,
+        };
+        let shown = replayed.succeeded();
+        let counted = "not compared, for what was recorded of them is masked";
+        assert_eq!(shown.contains(counted), masked, "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_numbers_come_out_of_the_recording() {
+    // Either of two, by the dice.
+    let dicing = Guest::new(Kind::Balancer)
+        .import("random", "get-u64", "(result i64)")
+        .with(
+            "pick",
+            "(i32.store8 (i32.const 128) (i32.const 1))
+             (i32.store (i32.const 132)
+                 (i32.wrap_i64 (i64.rem_u (call $random.get-u64) (i64.const 2))))
+             (i32.const 128)",
+        )
+        .build();
+    let config = r#"
+        admin = "unix:admin.sock"
+        log = []
+        [[frontend]]
+        name = "web"
+        bind = ["127.0.0.1:0"]
+        default_backend = "apps"
+        [[backend]]
+        name = "apps"
+        balance = { plugin = "./dicing.wasm", grant = ["random"] }
+        server = [{ name = "a", address = "@a@" }, { name = "b", address = "@a@" }, { name = "c", address = "@a@" }]
+    "#;
+    let origin = Origin::start("a").await;
+    let weir = Weir::builder()
+        .file("dicing.wasm", dicing.clone())
+        .start(&fill(config, &[("a", &origin.address())]))
+        .await;
+    let tools = WeirCommand::default().file("dicing.wasm", dicing);
+    let config = weir.folder().join("weir.toml");
+    let config = config.to_str().expect("the path is plain");
+    let load = Load::start(weir.address("web"), 2, &["/"], Duration::from_millis(1));
+    load.another(10).await;
+    let words = ["record", "-c", config, "-o", "r.jsonl", "--for", "1s"];
+    tools.run(&words).await.succeeded();
+    assert_eq!(load.stop().await.failed(), 0);
+
+    let words = ["replay", "r.jsonl", "--plugin", "dicing.wasm"];
+    let shown = tools.run(&words).await.succeeded();
+    assert!(shown.contains("       0 different"), "{shown}");
+    assert!(!shown.contains("note:"), "{shown}");
+
+    // Without the numbers that were drawn it is left to chance.
+    let bare = tools.read("r.jsonl").replace("\"rolls\":", "\"unknown\":");
+    tools.write("r.jsonl", bare);
+    let shown = tools.run(&words).await.failed();
+    assert!(
+        shown.contains("random numbers, and none were recorded"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_or_replayed_is_said_with_a_way_out() {
+    let scene = Scene::set().await;
+    let config = scene.config();
+    let record = ["record", "-c", &config, "-o", "r.jsonl", "--for", "1s"];
+    for (words, error) in [
+        (
+            ["--frontend", "wbe"],
+            "no frontend is called `wbe`; there are web",
+        ),
+        (
+            ["--plugin", "hsh"],
+            "no plugin is called `hsh`; there are hash, rules",
+        ),
+        (["--share", "10"], "is no percentage from 0% to 100%"),
+        (["--for", "10"], "has no unit"),
+    ] {
+        let ran = scene.tools.run(&[&record[..], &words].concat()).await;
+        assert_ne!(ran.code, Some(0));
+        assert!(ran.stderr.contains(error), "{error}: {}", ran.stderr);
+    }
+    let nobody = ["record", "--admin", "unix:nobody.sock", "-o", "r.jsonl"];
+    let ran = scene.tools.run(&nobody).await.failed();
+    assert!(
+        ran.contains("no proxy serves administrators at unix:nobody.sock"),
+        "{ran}"
+    );
+
+    scene.tools.write("r.jsonl", "hello\n");
+    let ran = scene.replay(&["--plugin", "hash"]).await.failed();
+    assert!(
+        ran.contains("r.jsonl:1: not a recording; `weir record` makes one"),
+        "{ran}"
+    );
+}
