@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 
 use super::{
     history::History,
+    load::{Load, Loads},
     queue::Queue,
     room::Room,
     sessions::{SessionId, Sessions},
@@ -150,8 +151,7 @@ pub struct ServerState {
     ends_sessions: AtomicBool,
     /// Backup servers whose sessions end when this one comes back.
     relieves: Others,
-    active: AtomicU32,
-    queued: AtomicU32,
+    load: Load,
     backend: Arc<BackendState>,
 }
 
@@ -192,8 +192,7 @@ impl ServerState {
             followers: Mutex::default(),
             ends_sessions: AtomicBool::new(false),
             relieves: Mutex::default(),
-            active: AtomicU32::new(0),
-            queued: AtomicU32::new(0),
+            load: backend.loads.next(),
             backend,
         })
     }
@@ -394,12 +393,17 @@ impl ServerState {
 
     /// Exchanges it is running.
     pub fn active(&self) -> u32 {
-        self.active.load(Ordering::Relaxed)
+        self.load.active()
     }
 
     /// Exchanges that wait for this server and no other.
     pub fn queued(&self) -> u32 {
-        self.queued.load(Ordering::Relaxed)
+        self.load.queued()
+    }
+
+    /// Both, for those who look at many servers often.
+    pub fn load(&self) -> &Load {
+        &self.load
     }
 
     pub fn backend(&self) -> &Arc<BackendState> {
@@ -407,28 +411,23 @@ impl ServerState {
     }
 
     pub(super) fn join_queue(&self) {
-        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.load.join_queue();
     }
 
     pub(super) fn leave_queue(&self) {
-        self.queued.fetch_sub(1, Ordering::Relaxed);
+        self.load.leave_queue();
     }
 
     /// Takes a place if `limit` leaves one.
     pub fn take_place(self: &Arc<Self>, limit: Option<u32>) -> Option<Place> {
-        match limit {
+        let taken = match limit {
             None => {
-                self.active.fetch_add(1, Ordering::SeqCst);
+                self.load.begin();
+                true
             }
-            Some(limit) => {
-                self.active
-                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |active| {
-                        (active < limit).then_some(active + 1)
-                    })
-                    .ok()?;
-            }
-        }
-        Some(self.placed())
+            Some(limit) => self.load.begin_under(limit),
+        };
+        taken.then(|| self.placed())
     }
 
     /// Wraps a place that is already counted in `active`.
@@ -491,7 +490,7 @@ impl Drop for Place {
         }
         let queue = &self.server.backend.queue;
         if queue.is_empty() || !queue.hand_over(&self.server) {
-            self.server.active.fetch_sub(1, Ordering::SeqCst);
+            self.server.load.end();
             // Somebody may have joined the queue between the two steps above and seen no free place.
             if !queue.is_empty() {
                 queue.offer_again(&self.server);
@@ -526,6 +525,7 @@ pub struct BackendState {
     version: AtomicU64,
     turn: AtomicU64,
     active: AtomicU32,
+    loads: Loads,
     /// For backends that have a limit of their own.
     pub room: Room,
     pub(super) queue: Queue,
@@ -538,6 +538,7 @@ impl BackendState {
             version: AtomicU64::new(1),
             turn: AtomicU64::new(0),
             active: AtomicU32::new(0),
+            loads: Loads::default(),
             room: Room::default(),
             queue: Queue::default(),
         })

@@ -143,7 +143,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         self.record.cached(head.status());
         let keep = self.may_keep_client();
         let connection = self.connection_field(keep);
-        let asked = Asked::by(self.head.method());
+        let asked = Asked::by(self.head.method().as_bytes());
         let compressor = match (asked, self.codings) {
             (Asked::Other, Some(codings)) => Compressing::of(frontend, backend)
                 .and_then(|compressing| compressing.begin(codings, &self.head, &mut head)),

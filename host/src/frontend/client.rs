@@ -16,6 +16,7 @@ use super::{
     exchange::Next,
     facts::Ends,
     h2::{self, SocketPipe, StreamPipe},
+    record::Arrived,
     side::{ClientSide, Unwatched, WholeAnswer},
     transfer::{WaitsFor, grow, read_more},
     tunnel::{Tunnelled, tunnel},
@@ -149,12 +150,14 @@ impl Client {
         current.shared.number != seen && current.frontend_of(self.listener).is_none()
     }
 
-    /// Reads until `head` is complete. The deadline is the caller's to set.
+    /// Reads until `head` is complete, of which something is known to be there. The deadline is the caller's to
+    /// set.
     pub async fn read_head(
         &mut self,
         head: &mut RequestHead,
         limits: &HeadLimits,
-    ) -> Result<(), HeadError> {
+    ) -> Result<Arrived, HeadError> {
+        let mut arrived = Arrived::AtOnce;
         loop {
             let buffer = self
                 .buffer
@@ -165,9 +168,9 @@ impl Client {
                     Read::Complete => {
                         buffer.consume(head.len());
                         self.requests += 1;
-                        return Ok(());
+                        return Ok(arrived);
                     }
-                    Read::Partial => {}
+                    Read::Partial => arrived = Arrived::InPieces,
                 }
             }
             if buffer.free().is_empty() {

@@ -199,11 +199,13 @@ async fn one_request(
     let read = client.read_head(&mut head, &settings.head_limits).await;
     let mut record = Record::begin(began);
     let error = match read {
-        Ok(()) => {
-            record.head_read();
+        Ok(arrived) => {
+            record.head_read(arrived);
             settings.metrics.requested();
-            let exchange = Exchange::new(worker, generation, frontend, client, head, record);
-            return exchange.serve().await;
+            let mut exchange = Exchange::new(worker, generation, frontend, client, head, record);
+            let next = exchange.serve().await;
+            exchange.end();
+            return next;
         }
         Err(error) => error,
     };
@@ -280,7 +282,7 @@ fn write_record(
     client: &Client,
     generation: &LocalGeneration,
     frontend: usize,
-    record: Record,
+    mut record: Record,
 ) {
     let id = worker.next_request_id();
     record.write(

@@ -141,7 +141,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     }
 
     /// Serves the request and logs it.
-    pub async fn serve(mut self) -> Next {
+    pub async fn serve(&mut self) -> Next {
         let next = match self.run().await {
             Ok(next) => next,
             Err(error) => self.fail(&error).await,
@@ -158,8 +158,12 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             self.id,
         );
         self.client.ended(ended);
-        self.worker.give_request_head(self.head);
         next
+    }
+
+    /// Gives what was borrowed back.
+    pub fn end(self) {
+        self.worker.give_request_head(self.head);
     }
 
     async fn run(&mut self) -> Result<Next, ExchangeError> {
@@ -384,7 +388,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         bound: Option<usize>,
         body: BodyReader,
     ) -> Result<Talk<'a>, ExchangeError> {
-        let asked = Asked::by(self.head.method());
+        let asked = Asked::by(self.head.method_bytes());
         let version = self.head.version();
         let mut unsent = Unsent::Body(body);
         let mut refusals = 0;
@@ -464,7 +468,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                     Unsent::Body(body) => self.start_upload(frontend, body),
                 };
                 let talk = Conversation::new(beginning, reached, upload);
-                Ok(Talk::Http1(talk))
+                Ok(Talk::Http1(Box::new(talk)))
             }
             Link::Http2(reached) => {
                 let body = match unsent {
@@ -540,8 +544,8 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     /// Whether sending the request a second time does no harm (RFC 9110 §9.2.2).
     pub(super) fn may_repeat(&self) -> bool {
         matches!(
-            self.head.method(),
-            "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"
+            self.head.method_bytes(),
+            b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE"
         )
     }
 
@@ -647,7 +651,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let whole_answer = WholeAnswer {
             head: &head,
             body: &body,
-            asked: Asked::by(self.head.method()),
+            asked: Asked::by(self.head.method_bytes()),
             connection: self.connection_field(keep),
         };
         let buffers = &self.worker.buffers;

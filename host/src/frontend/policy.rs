@@ -33,7 +33,7 @@ use super::{
     rollout::Rollout,
 };
 use crate::{
-    backend::Server,
+    backend::{Load, Server},
     model::{
         Candidate, ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Hook, Input,
         Outcome, Verdict,
@@ -479,6 +479,9 @@ struct Told {
     version: u64,
     /// Position in `update` → position in the backend's servers.
     servers: Vec<u32>,
+    /// Where their loads stand.
+    counts: Vec<Load>,
+    /// What these were at the last pick; kept for its memory.
     loads: Vec<u32>,
     ahead: Ahead,
 }
@@ -536,7 +539,7 @@ impl LocalBalancer {
         let told = &mut *self.told.borrow_mut();
         if let Some(instance) = self.plugin.instance.borrow_mut().as_mut() {
             let version = backend.state.version();
-            let candidates = candidates(backend, &mut told.servers);
+            let candidates = told.candidates(backend);
             if instance.update(&candidates).is_ok() {
                 told.version = version;
             }
@@ -570,7 +573,7 @@ impl LocalBalancer {
             // The version is read before the servers, so a change in between is seen next time.
             let version = backend.state.version();
             if told.version != version {
-                let candidates = candidates(backend, &mut told.servers);
+                let candidates = told.candidates(backend);
                 instance.update(&candidates)?;
                 told.version = version;
                 told.ahead = Ahead::default();
@@ -585,10 +588,7 @@ impl LocalBalancer {
             }
             told.loads.clear();
             if plugin.wants_loads() {
-                told.loads.extend(told.servers.iter().map(|index| {
-                    let state = &backend.servers[*index as usize].state;
-                    state.active() + state.queued()
-                }));
+                told.loads.extend(told.counts.iter().map(Load::sum));
             }
             // Mostly nothing was tried, and then there is nothing to find among many servers.
             let might_be_tried = match tried {
@@ -659,6 +659,15 @@ impl LocalBalancer {
 }
 
 impl Told {
+    /// What the balancer is to be told now.
+    fn candidates(&mut self, backend: &Backend) -> Vec<Candidate> {
+        let candidates = candidates(backend, &mut self.servers);
+        let servers = self.servers.iter();
+        let states = servers.map(|position| &backend.servers[*position as usize].state);
+        self.counts = states.map(|state| state.load().clone()).collect();
+        candidates
+    }
+
     /// `position` was checked to be one in the last `update`.
     fn picked(&self, position: Option<usize>) -> Pick {
         match position {

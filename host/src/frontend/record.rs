@@ -87,8 +87,12 @@ impl Record {
         }
     }
 
-    pub fn head_read(&mut self) {
-        self.head_read = Some(Instant::now());
+    /// What came at once, with the first byte, costs no second look at the clock.
+    pub fn head_read(&mut self, arrived: Arrived) {
+        self.head_read = Some(match arrived {
+            Arrived::AtOnce => self.began,
+            Arrived::InPieces => Instant::now(),
+        });
     }
 
     /// A backend was chosen.
@@ -258,7 +262,7 @@ impl Record {
 
     /// Counts the exchange and writes its line. Returns when it ended.
     pub fn write(
-        self,
+        &mut self,
         worker: &Worker,
         generation: &Generation,
         frontend: usize,
@@ -321,7 +325,7 @@ impl Record {
 
     /// Counts a session, or a connection that came to none, and writes its line.
     pub fn write_session(
-        self,
+        &mut self,
         worker: &Worker,
         generation: &Generation,
         frontend: usize,
@@ -344,7 +348,7 @@ impl Record {
     }
 
     fn finish(
-        mut self,
+        &mut self,
         worker: &Worker,
         generation: &Generation,
         frontend: usize,
@@ -493,6 +497,13 @@ impl Record {
             total: ended.saturating_duration_since(self.began),
         }
     }
+}
+
+/// How a request's head came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrived {
+    AtOnce,
+    InPieces,
 }
 
 /// Who made a request.

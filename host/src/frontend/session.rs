@@ -13,7 +13,7 @@ use super::{
     generation::{Backend, Frontend, Generation, LocalBackend, LocalGeneration},
     noted, policy,
     reach::{Freshness, Kept, Reached, Seek},
-    record::Record,
+    record::{Arrived, Record},
     relay::{Patience, SessionEnd, relay},
     talk::Link,
     worker::{RequestId, Worker},
@@ -45,7 +45,7 @@ pub(super) async fn serve(
     began: Instant,
 ) {
     let mut record = Record::begin(began);
-    record.head_read();
+    record.head_read(Arrived::InPieces);
     let settings = &generation.shared.frontends[frontend];
     record.notes = worker.stories.open(&generation.shared.why, &settings.name);
     let mut session = Session {
@@ -60,7 +60,7 @@ pub(super) async fn serve(
     if let Err(error) = session.run(generation, client).await {
         session.record.failed(&error);
     }
-    let Session { record, id, .. } = session;
+    let Session { mut record, id, .. } = session;
     record.write_session(worker, &shared, frontend, ends, id);
 }
 

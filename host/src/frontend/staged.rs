@@ -133,7 +133,7 @@ fn response(given: &GivenResponse, method: &str) -> Result<ResponseHead, BadGive
         &mut Progress::default(),
         &mut head,
         &HeadLimits::default(),
-        Asked::by(method),
+        Asked::by(method.as_bytes()),
     );
     match read {
         Ok(Read::Complete) => Ok(head),

@@ -2,8 +2,6 @@
 
 use std::net::Ipv6Addr;
 
-use memchr::memchr_iter;
-
 use super::syntax::is_host_byte;
 
 /// The longest name that DNS can carry, with its trailing dot.
@@ -48,16 +46,14 @@ pub(super) fn same(one: &[u8], other: &[u8], default_port: &[u8]) -> bool {
 }
 
 fn is_name(host: &[u8]) -> bool {
-    !host.is_empty()
-        && host.len() <= LONGEST
-        && host[0] != b'.'
-        && host.iter().all(|&b| is_host_byte(b))
-        && !has_empty_label(host)
-}
-
-/// Dots are few, so they are found first.
-fn has_empty_label(host: &[u8]) -> bool {
-    memchr_iter(b'.', host).any(|dot| host.get(dot + 1) == Some(&b'.'))
+    // As if after a dot: a name may not begin with one either.
+    let mut before = b'.';
+    let has_sound_labels = host.iter().all(|&byte| {
+        let is_empty_label = byte == b'.' && before == b'.';
+        before = byte;
+        is_host_byte(byte) && !is_empty_label
+    });
+    has_sound_labels && !host.is_empty() && host.len() <= LONGEST
 }
 
 fn is_port(port: &[u8]) -> bool {

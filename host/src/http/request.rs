@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::{
     bad::BadRequest,
@@ -102,6 +102,11 @@ impl RequestHead {
 
     pub fn method(&self) -> &str {
         self.text(&self.line.method)
+    }
+
+    /// The same for comparing, which need not be sure that it is text.
+    pub fn method_bytes(&self) -> &[u8] {
+        self.bytes(&self.line.method)
     }
 
     /// The target as the client sent it, whatever was set since; for logs.
@@ -258,8 +263,11 @@ impl RequestHead {
     }
 
     fn text(&self, part: &Range<u32>) -> &str {
-        let bytes = &self.fields.bytes()[part.start as usize..part.end as usize];
-        std::str::from_utf8(bytes).expect("request lines are checked to be ASCII")
+        std::str::from_utf8(self.bytes(part)).expect("request lines are checked to be ASCII")
+    }
+
+    fn bytes(&self, part: &Range<u32>) -> &[u8] {
+        &self.fields.bytes()[part.start as usize..part.end as usize]
     }
 
     fn fill(
@@ -475,14 +483,14 @@ impl ParsedLine {
             self.authority = Some((authority, default_port));
         }
         let rest = &target[self.path as usize..];
-        let question = memchr(b'?', rest);
-        self.query = question.map(|at| self.path + at as u32 + 1);
-        if memchr(b'\\', &rest[..question.unwrap_or(rest.len())]).is_some() {
+        let end = memchr2(b'?', b'\\', rest);
+        if end.is_some_and(|at| rest[at] == b'\\') {
             return Err(BadRequest::TargetByte {
                 found: shown(target),
                 byte: "backslash".to_owned(),
             });
         }
+        self.query = end.map(|question| self.path + question as u32 + 1);
         Ok(())
     }
 }

@@ -37,8 +37,8 @@ pub enum Asked {
 }
 
 impl Asked {
-    pub fn by(method: &str) -> Self {
-        if method == "HEAD" {
+    pub fn by(method: &[u8]) -> Self {
+        if method == b"HEAD" {
             Self::Head
         } else {
             Self::Other

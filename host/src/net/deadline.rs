@@ -7,17 +7,28 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::coop,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// A point in time that can be moved cheaply and waited for beside something else.
 #[derive(Debug)]
 pub struct Deadline {
     at: Instant,
-    armed: Option<(Instant, Pin<Box<Sleep>>)>,
+    armed: Option<Armed>,
+}
+
+#[derive(Debug)]
+struct Armed {
+    at: Instant,
+    sleep: Pin<Box<Sleep>>,
+    /// Whom the timer wakes, as far as that is known.
+    waker: Option<Waker>,
 }
 
 impl Deadline {
@@ -44,25 +55,49 @@ impl Deadline {
 
     /// Ready once the deadline has passed. Registers the task to be woken then.
     pub fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.armed {
-            Some((armed, sleep)) if self.at < *armed => {
-                sleep.as_mut().reset(self.at);
-                *armed = self.at;
-            }
-            Some(_) => {}
-            None => self.armed = Some((self.at, Box::pin(sleep_until(self.at)))),
+        let at = self.at;
+        let armed = self.armed.get_or_insert_with(|| Armed::new(at));
+        if at < armed.at {
+            armed.rearm(at);
         }
-        let Some((armed, sleep)) = &mut self.armed else {
+        if armed.will_wake(cx.waker()) {
             return Poll::Pending;
-        };
-        while sleep.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= self.at {
+        }
+        loop {
+            // A task that has done a lot in one go is told to come again before the timer hears of it.
+            let is_heard = coop::has_budget_remaining();
+            if armed.sleep.as_mut().poll(cx).is_pending() {
+                armed.waker = is_heard.then(|| cx.waker().clone());
+                return Poll::Pending;
+            }
+            if Instant::now() >= at {
                 return Poll::Ready(());
             }
-            sleep.as_mut().reset(self.at);
-            *armed = self.at;
+            armed.rearm(at);
         }
-        Poll::Pending
+    }
+}
+
+impl Armed {
+    fn new(at: Instant) -> Self {
+        Self {
+            at,
+            sleep: Box::pin(sleep_until(at)),
+            waker: None,
+        }
+    }
+
+    fn rearm(&mut self, at: Instant) {
+        self.sleep.as_mut().reset(at);
+        self.at = at;
+        self.waker = None;
+    }
+
+    /// Whether the timer is still to fire and wakes that task then. Telling it the task each time costs about as
+    /// much as looking for a line's end.
+    fn will_wake(&self, waker: &Waker) -> bool {
+        let known = self.waker.as_ref();
+        !self.sleep.is_elapsed() && known.is_some_and(|known| known.will_wake(waker))
     }
 }
 
@@ -110,5 +145,35 @@ mod tests {
         deadline.set(start, Duration::from_secs(2));
         poll_fn(|cx| deadline.poll_expired(cx)).await;
         assert_eq!(start.elapsed().as_secs(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_fired_early_and_was_moved_nearer_before_anybody_looked_still_fires() {
+        let start = Instant::now();
+        let mut deadline = Deadline::new();
+        deadline.set(start, Duration::from_secs(2));
+        let pending = |deadline: &mut Deadline, cx: &mut Context<'_>| {
+            assert!(deadline.poll_expired(cx).is_pending());
+        };
+        poll_fn(|cx| Poll::Ready(pending(&mut deadline, cx))).await;
+        deadline.set(start, Duration::from_secs(9));
+        poll_fn(|cx| Poll::Ready(pending(&mut deadline, cx))).await;
+        // The timer goes off meanwhile, and is armed for the ninth second.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        poll_fn(|cx| Poll::Ready(pending(&mut deadline, cx))).await;
+        deadline.set(start, Duration::from_secs(5));
+        poll_fn(|cx| deadline.poll_expired(cx)).await;
+        assert_eq!(start.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_wakes_the_task_that_asked_last() {
+        let start = Instant::now();
+        let mut deadline = Deadline::new();
+        deadline.set(start, Duration::from_secs(1));
+        let mut elsewhere = Context::from_waker(Waker::noop());
+        assert!(deadline.poll_expired(&mut elsewhere).is_pending());
+        poll_fn(|cx| deadline.poll_expired(cx)).await;
+        assert_eq!(start.elapsed().as_secs(), 1);
     }
 }

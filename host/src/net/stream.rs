@@ -10,7 +10,7 @@ use std::{
 
 use rustix::net::{RecvFlags, recv};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
@@ -165,8 +165,12 @@ impl Stream {
     /// As [`is_quiet`](Self::is_quiet), but goes by the events already delivered, which costs nothing
     /// for a quiet socket. May miss a close that has just arrived.
     pub fn seems_quiet(&self) -> bool {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        self.poll_readable(&mut cx).is_pending() || self.is_quiet()
+        let looked = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(stream)),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream)),
+            Self::Tls(stream) => return stream.seems_quiet(),
+        };
+        matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Makes the coming close a reset, which no reader takes for an orderly end.

@@ -1,15 +1,22 @@
 //! The worker threads and the commands they take.
 
-use std::{collections::HashMap, io, rc::Rc, sync::Arc, thread, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    rc::Rc,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use socket2::Socket;
 use tokio::{
-    runtime,
+    runtime::{self, LocalOptions, LocalRuntime},
     sync::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot,
     },
-    task::{JoinHandle, LocalSet, spawn_local, yield_now},
+    task::{JoinHandle, spawn_local, yield_now},
     time::{Instant, MissedTickBehavior, interval},
 };
 use tracing::{error, warn};
@@ -80,19 +87,25 @@ impl WorkerHandle {
     pub fn start(start: Start) -> io::Result<Self> {
         let (commands, inbox) = unbounded_channel();
         let (end, ended) = oneshot::channel();
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        // An event loop stays on the thread that made it, so the thread makes it and says how that went.
+        let (begin, begun) = mpsc::channel();
         thread::Builder::new()
             .name(format!("weir-worker-{}", start.index))
             .spawn(move || {
-                let local = LocalSet::new();
-                local.block_on(&runtime, work(start, inbox));
-                // Connections that are still there at the deadline are dropped with the set.
-                drop(local);
+                let runtime = match event_loop() {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(begin.send(Err(error))),
+                };
                 // Nobody listens if the control thread is gone, and then nothing matters.
+                let _ = begin.send(Ok(()));
+                runtime.block_on(work(start, inbox));
+                // Connections that are still there at the deadline are dropped with their event loop.
+                drop(runtime);
                 let _ = end.send(());
             })?;
+        begun
+            .recv()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))?;
         Ok(Self {
             commands,
             ended: Ended(ended),
@@ -109,6 +122,14 @@ impl WorkerHandle {
     pub fn part(self) -> (Ended, Commands) {
         (self.ended, Commands(self.commands))
     }
+}
+
+/// An event loop whose tasks need not be sent to it. A `LocalSet` on an ordinary one does the same, but each task
+/// that is woken goes through two schedulers.
+fn event_loop() -> io::Result<LocalRuntime> {
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
 }
 
 async fn work(start: Start, mut inbox: UnboundedReceiver<Command>) {

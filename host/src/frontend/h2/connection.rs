@@ -28,7 +28,7 @@ use super::{
         exchange::Exchange,
         facts::Ends,
         generation::{Frontend, LocalGeneration},
-        record::{Caller, Record},
+        record::{Arrived, Caller, Record},
         side::{ClientSide, WholeAnswer},
         worker::{IdleTicket, Worker},
     },
@@ -427,11 +427,12 @@ async fn exchange(stream: OpenStream, request: Request<RecvStream>, respond: Sen
     let mut client = StreamClient::new(Rc::clone(ends), body, respond);
     match read {
         Ok(()) => {
-            record.head_read();
+            record.head_read(Arrived::AtOnce);
             settings.metrics.requested();
-            let served =
-                Exchange::new(worker, generation, frontend, &mut client, head, record).serve();
-            served.await;
+            let mut exchange =
+                Exchange::new(worker, generation, frontend, &mut client, head, record);
+            exchange.serve().await;
+            exchange.end();
         }
         Err(bad) => {
             worker.give_request_head(head);

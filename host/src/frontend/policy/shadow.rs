@@ -242,10 +242,7 @@ impl BalancerSpectator {
                 false => return,
             };
         }
-        let load = |index: &u32| {
-            let state = &backend.servers[*index as usize].state;
-            state.active() + state.queued()
-        };
+        let load = |index: &u32| backend.servers[*index as usize].state.load().sum();
         let loads = match self.spectator.plugin.wants_loads() {
             true => told.positions.iter().map(load).collect(),
             false => Vec::new(),

@@ -88,6 +88,11 @@ impl TlsStream {
         !self.has_arrived() && self.incoming.is_none() && self.socket.is_quiet()
     }
 
+    /// The same by the events already delivered; see [`Stream::seems_quiet`].
+    pub(in crate::net) fn seems_quiet(&self) -> bool {
+        !self.has_arrived() && self.incoming.is_none() && self.socket.seems_quiet()
+    }
+
     /// Exchanges handshake messages until both sides are ready and have been told so.
     pub(super) fn poll_handshake(
         &mut self,

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     model::{BackendName, Candidate, Hook, Outcome},
-    plugin::{CallError, Import, Instance, LoadError, Place, Plugin, maps::MapStore},
+    plugin::{
+        CallError, Import, Instance, LoadError, Place, Plugin, counters::CounterStore, maps::MapStore,
+    },
     telemetry::story::{AnswerShown, Asked, Given, Mask, Secrets, ServerShown, Story},
     workbench::{Setup, Subject},
 };
@@ -51,6 +53,8 @@ pub fn play(subject: &Subject, playing: &Playing<'_>) -> Result<Comparison, Repl
         config: playing.config,
         backends: playing.backends,
         maps: playing.maps,
+        // What was counted is in the recorded answers only; the new version counts from nothing.
+        counters: &CounterStore::default(),
         deadline: playing.deadline,
         memory: playing.memory,
     })?;
