@@ -117,6 +117,7 @@ fn every_directive_has_exactly_one_fate() {
                 "userlist",
                 "resolvers",
                 "cache",
+                "peers",
             ];
             let first = line.split_whitespace().next().unwrap_or_default();
             !(first.is_empty() || first.starts_with(['#', '.']) || section.contains(&first))

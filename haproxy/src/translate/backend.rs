@@ -21,13 +21,14 @@ use super::{
     proxy::stats,
     rule::{Refused, RuleReader},
     server::{self, Server, only_number},
-    tcp, timeouts,
+    stick, tcp, timeouts,
     words::wrong,
 };
 
 impl<'t> Translator<'t> {
     pub(super) fn backend(&mut self, draft: &Draft<'t>) {
         let is_listen = draft.section.kind == Kind::Listen;
+        self.maps.tables.begin(draft.name());
         let mut backend = Backend {
             comments: if is_listen {
                 Vec::new()
@@ -44,6 +45,14 @@ impl<'t> Translator<'t> {
         if let Some((value, fates)) = self.problems.note(balance::balance(draft)) {
             if let Some(value) = value {
                 backend.keys.set("balance", value);
+            }
+            fates
+                .into_iter()
+                .for_each(|(line, fate)| self.remark(line, fate));
+        }
+        if let Some((used, fates)) = self.problems.note(stick::stick(draft, &self.maps.tables)) {
+            if let Some(used) = used {
+                backend.keys.set("persistence", used);
             }
             fates
                 .into_iter()
@@ -159,9 +168,8 @@ impl<'t> Translator<'t> {
             ["errorfiles" | "http-error", ..] if !is_listen => {
                 Fate::dropped("a page comes from a file that `error_pages` names")
             }
-            ["stick-table" | "stick", ..] => Fate::dropped(
-                "there are no stick tables; a cookie or a hash keeps clients at their server",
-            ),
+            ["stick-table", ..] => self.maps.tables.fate(line),
+            ["stick", ..] => return Ok(None),
             ["use-server" | "force-persist" | "ignore-persist", ..] => {
                 Fate::dropped("rules do not name servers, only backends")
             }

@@ -348,6 +348,7 @@ pub fn default_matching(fetch: &str) -> Matching {
         | "ssl_c_verify"
         | "ssl_fc_protocol_hello_id" => Matching::Integer,
         name if name.starts_with("sc") && name.contains('_') => Matching::Integer,
+        name if super::tables::is_counter(name) => Matching::Integer,
         "ssl_fc" | "http_auth" | "always_true" | "always_false" | "srv_is_up"
         | "ssl_fc_has_sni" | "ssl_c_used" | "ssl_fc_has_crt" | "req.proto_http"
         | "req_proto_http" | "http_first_req" => Matching::Bool,

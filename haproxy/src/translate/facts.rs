@@ -141,7 +141,14 @@ pub fn fact(fetch: &Call, maps: &Maps, used: &mut Used) -> Result<String, Reason
             Some(text) => Ok(quoted(text)),
             None => Ok(quoted("")),
         },
-        _ => Err(unknown(name)),
+        _ => match maps.tables.variable(fetch) {
+            Some(variable) => {
+                let variable = variable?;
+                used.read(&format!("var:{variable}"));
+                Ok(format!("var({variable})"))
+            }
+            None => Err(unknown(name)),
+        },
     }
 }
 
@@ -241,8 +248,8 @@ const ABSENT: [(&str, &str); 21] = [
 
 /// Families of facts, by how their names begin.
 const ABSENT_FAMILIES: [(&str, &str); 16] = [
-    ("sc", "there are no counters to ask for"),
-    ("src_", "there are no counters to ask for"),
+    ("sc", "Weir's tables have no such counter"),
+    ("src_", "Weir's tables have no such counter"),
     ("ssl_", "rules are not given this fact of TLS"),
     ("req.ssl_", "rules are not given this fact of TLS"),
     ("req_ssl_", "rules are not given this fact of TLS"),
@@ -250,7 +257,7 @@ const ABSENT_FAMILIES: [(&str, &str); 16] = [
     ("req.rdp_", "Weir does not read RDP"),
     ("req.", "Weir has no such fact"),
     ("res.", "Weir has no such fact"),
-    ("table_", "there are no stick tables"),
+    ("table_", "rules cannot ask how full a table is"),
     ("fc_", "rules are not given facts of the connection"),
     (
         "bc_",

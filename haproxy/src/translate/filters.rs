@@ -15,23 +15,30 @@ use super::{
     facts::Reason,
     maps::Maps,
     rule::{Hook, Rule},
+    track::Tracker,
 };
 
 /// What happens to a request, in order.
 #[derive(Debug, Default)]
 pub struct Steps<'l> {
     steps: Vec<Step<'l>>,
+    /// Directives that others say as well.
+    taken: Vec<&'l Line>,
 }
 
 #[derive(Debug)]
 enum Step<'l> {
     Rule {
-        rule: Rule,
+        rule: Box<Rule>,
         line: Option<&'l Line>,
     },
     Login {
         list: String,
         realm: Option<String>,
+        line: &'l Line,
+    },
+    Track {
+        tracker: Box<Tracker>,
         line: &'l Line,
     },
     /// What ends the rules before does not end those after.
@@ -40,7 +47,43 @@ enum Step<'l> {
 
 impl<'l> Steps<'l> {
     pub fn rule(&mut self, rule: Rule, line: Option<&'l Line>) {
+        if let (Some(limit), Some(line)) = (&rule.limit, line)
+            && rule.comments.is_empty()
+            && self.limits().any(|tracker| tracker.take(limit))
+        {
+            self.taken.push(line);
+            return;
+        }
+        let rule = Box::new(rule);
         self.steps.push(Step::Rule { rule, line });
+    }
+
+    /// The filters that count with nothing after them.
+    fn limits(&mut self) -> impl Iterator<Item = &mut Tracker> {
+        let last = self.steps.iter_mut().rev();
+        last.map_while(|step| match step {
+            Step::Track { tracker, .. } => Some(Some(tracker.as_mut())),
+            Step::Phase => Some(None),
+            Step::Rule { .. } | Step::Login { .. } => None,
+        })
+        .flatten()
+    }
+
+    pub fn track(&mut self, rule: Option<Rule>, trackers: Vec<Tracker>, line: &'l Line) {
+        if trackers.is_empty() {
+            self.taken.push(line);
+            return;
+        }
+        if let Some(rule) = rule {
+            self.steps.push(Step::Rule {
+                rule: Box::new(rule),
+                line: Some(line),
+            });
+        }
+        for tracker in trackers {
+            let tracker = Box::new(tracker);
+            self.steps.push(Step::Track { tracker, line });
+        }
     }
 
     pub fn login(&mut self, list: String, realm: Option<String>, line: &'l Line) {
@@ -59,16 +102,17 @@ impl<'l> Steps<'l> {
             filters: Vec::new(),
             open: Group::default(),
             known: BTreeSet::new(),
-            fates: Vec::new(),
+            fates: self.taken.iter().map(|line| (*line, Fate::Same)).collect(),
         };
         let mut responses = Vec::new();
         for step in self.steps {
             match step {
                 Step::Rule { rule, line } if rule.hook == Hook::Response => {
-                    responses.push((rule, line));
+                    responses.push((*rule, line));
                 }
-                Step::Rule { rule, line } => builder.rule(rule, line),
+                Step::Rule { rule, line } => builder.rule(*rule, line),
                 Step::Login { list, realm, line } => builder.login(&list, realm.as_deref(), line),
+                Step::Track { tracker, line } => builder.track(&tracker, line),
                 Step::Phase => builder.phase(),
             }
         }
@@ -138,6 +182,21 @@ impl<'l> Builder<'_, 'l> {
             }
             Err(why) => self.fates.push((line, Fate::dropped(why))),
         }
+    }
+
+    /// A filter that counts stands where its line does.
+    fn track(&mut self, tracker: &Tracker, line: &'l Line) {
+        let mut notes: Vec<&str> = tracker.notes.iter().map(String::as_str).collect();
+        if self.open.stops {
+            notes.push("the rules that an earlier `allow` skips end here");
+        }
+        self.close();
+        self.filters.push(tracker.filter());
+        let fate = match notes.is_empty() {
+            true => Fate::Same,
+            false => Fate::nearly(notes.join("; ")),
+        };
+        self.fates.push((line, fate));
     }
 
     fn phase(&mut self) {

@@ -24,6 +24,7 @@ use super::{
 
 impl<'t> Translator<'t> {
     pub(super) fn frontend(&mut self, draft: &Draft<'t>, backends: &Backends) {
+        self.maps.tables.begin(draft.name());
         let mut frontend = Frontend {
             comments: self.header_comments(draft),
             keys: Table::of("name", draft.name()),
@@ -181,7 +182,7 @@ impl<'t> Translator<'t> {
             ["filter", "cache" | "compression", ..] => Fate::Same,
             ["filter", ..] => Fate::dropped("Weir's filters are plugins"),
             ["rate-limit", ..] => Fate::dropped("connections are taken as fast as they come"),
-            ["stick-table", ..] => Fate::dropped("there are no stick tables"),
+            ["stick-table", ..] => self.maps.tables.fate(line),
             ["email-alert", ..] => Fate::dropped("Weir sends no mail; alert on its log or metrics"),
             _ => return Ok(None),
         }))

@@ -1,9 +1,9 @@
-//! Names that a configuration comes to need: of maps, one for each file and way to match, and of the
-//! variables that hold who has logged in.
+//! Names that a configuration comes to need: of maps, one for each file and way to match, of tables of
+//! counters, and of the variables that hold who has logged in.
 
 use crate::weir::Table;
 
-use super::facts::Reason;
+use super::{facts::Reason, tables::Tables};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapMatching {
@@ -29,6 +29,7 @@ pub struct Maps {
     pub first_userlist: Option<String>,
     /// Where relative paths begin, if the file says so.
     pub start: Option<String>,
+    pub tables: Tables,
 }
 
 impl Maps {
@@ -85,7 +86,8 @@ impl Maps {
         self.maps.iter().map(|(_, file, _)| file.clone())
     }
 
-    pub fn tables(&self) -> Vec<Table> {
+    /// The sections `[[map]]`.
+    pub fn sections(&self) -> Vec<Table> {
         let table = |(name, file, matching): &(String, String, MapMatching)| {
             let table = Table::of("name", name.as_str()).with("file", file.as_str());
             match matching {

@@ -35,11 +35,14 @@ mod rule;
 mod runtime_socket;
 mod server;
 mod site;
+mod stick;
 mod strength;
+mod tables;
 mod talk;
 mod tcp;
 mod template;
 mod timeouts;
+mod track;
 mod words;
 
 use std::{collections::BTreeSet, path::PathBuf};
@@ -146,6 +149,11 @@ impl<'t> Translator<'t> {
         }
         self.settle_modes(&mut proxies);
         let backends = Backends::new(&proxies);
+        self.maps.tables.scan(file);
+        for draft in &proxies {
+            let declared = self.maps.tables.declare(draft);
+            self.problems.note(declared);
+        }
         self.logs(&proxies);
         for draft in &proxies {
             if draft.is_frontend() {
@@ -155,7 +163,8 @@ impl<'t> Translator<'t> {
                 self.backend(draft);
             }
         }
-        self.weir.maps = self.maps.tables();
+        self.weir.maps = self.maps.sections();
+        self.weir.counters = self.maps.tables.sections();
         hoist::hoist(&mut self.weir);
         self.unused_defaults();
         if proxies.iter().all(|draft| !draft.is_frontend()) {

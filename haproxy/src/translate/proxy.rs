@@ -45,6 +45,7 @@ impl<'t> Translator<'t> {
         match wanted {
             Ok(Wanted::Rule(rule)) => steps.rule(rule, Some(line)),
             Ok(Wanted::Login { list, realm }) => steps.login(list, realm, line),
+            Ok(Wanted::Track { rule, trackers }) => steps.track(rule, trackers, line),
             Ok(Wanted::Nothing) => self.remark(line, Fate::Same),
             Err(Refused::Absent(why)) => self.remark(line, Fate::dropped(why)),
             Err(Refused::Wrong(problem)) => {

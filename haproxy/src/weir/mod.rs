@@ -17,6 +17,7 @@ pub struct Weir {
     pub logs: Option<Vec<Table>>,
     pub runtime_sockets: Vec<Table>,
     pub maps: Vec<Table>,
+    pub counters: Vec<Table>,
     pub resolvers: Vec<Table>,
     pub caches: Vec<Table>,
     pub frontends: Vec<Frontend>,

@@ -34,6 +34,9 @@ impl fmt::Display for Weir {
         for map in &self.maps {
             page.section("[[map]]", map)?;
         }
+        for table in &self.counters {
+            page.section("[[counters]]", table)?;
+        }
         for resolver in &self.resolvers {
             page.section("[[resolver]]", resolver)?;
         }
@@ -207,6 +210,8 @@ mod tests {
             logs: Some(Vec::new()),
             maps: Vec::new(),
             caches: Vec::new(),
+            counters: Vec::new(),
+            runtime_sockets: Vec::new(),
             resolvers: Vec::new(),
             frontends: vec![Frontend {
                 comments: vec!["doors".to_owned()],

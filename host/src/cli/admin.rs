@@ -12,10 +12,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
 use super::DEFAULT_CONFIG;
-use crate::{
-    config::{self, Address},
-    proxy::with_cause,
-};
+use crate::config::{self, Address};
 
 /// The proxy is on this machine; one that says nothing for so long won't.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -159,9 +156,4 @@ pub fn encoded(value: &str) -> String {
             false => format!("%{byte:02X}"),
         })
         .collect()
-}
-
-/// Says what went wrong, with its causes.
-pub fn told(error: &anyhow::Error) -> String {
-    with_cause(error.as_ref())
 }

@@ -124,7 +124,7 @@ pub fn main() -> ExitCode {
 /// An error of a tool goes to stderr, and into the exit code.
 fn conclude(done: anyhow::Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|error| {
-        eprintln!("error: {}", admin::told(&error));
+        eprintln!("error: {}", plugin::told(&error));
         ExitCode::from(1)
     })
 }

@@ -266,11 +266,14 @@ fn write_caches(snapshot: &Snapshot, out: &mut String) {
     write_own_families(out, "cache", &rows.collect::<Vec<_>>());
 }
 
+/// A name, help and value.
+type OwnFamily = (&'static str, &'static str, u64);
+
 /// Writes counters that come with their names: labels, and for each its name, help and value.
 fn write_own_families<const N: usize>(
     out: &mut String,
     level: &str,
-    rows: &[(String, [(&'static str, &'static str, u64); N])],
+    rows: &[(String, [OwnFamily; N])],
 ) {
     let Some((_, families)) = rows.first() else {
         return;

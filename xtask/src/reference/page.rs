@@ -105,9 +105,11 @@ impl Contract<'_> {
             TypeDefKind::Type(_) => return Ok(()),
             TypeDefKind::Record(record) => {
                 let fields = record.fields.iter();
-                let part = |name: &str, ty| Ok(format!("`{name}: {}`", self.named(ty)?));
                 fields
-                    .map(|field| Ok((part(&field.name, &field.ty)?, &field.docs)))
+                    .map(|field| {
+                        let part = format!("`{}: {}`", field.name, self.named(&field.ty)?);
+                        Ok((part, &field.docs))
+                    })
                     .collect::<Result<Vec<_>>>()?
             }
             TypeDefKind::Variant(variant) => {

@@ -5,6 +5,9 @@ use crate::text::Word;
 use super::Refused;
 use crate::translate::words::wrong;
 
+/// What comes from clients is; answers are not, and in front of TCP there are connections alone.
+const COUNTED: &str = "only what comes from clients is counted, and requests where there are some";
+
 const KNOWN: [(&str, &str); 32] = [
     ("capture", "the log line has no captured fields"),
     ("set-log-level", "all requests are logged alike"),
@@ -33,12 +36,12 @@ const KNOWN: [(&str, &str); 32] = [
     ("del-map", "maps change when their files do"),
     ("add-acl", "maps change when their files do"),
     ("del-acl", "maps change when their files do"),
-    ("track-sc0", "there are no stick tables"),
-    ("track-sc1", "there are no stick tables"),
-    ("track-sc2", "there are no stick tables"),
-    ("sc-inc-gpc0", "there are no stick tables"),
-    ("sc-inc-gpc1", "there are no stick tables"),
-    ("sc-set-gpt0", "there are no stick tables"),
+    ("track-sc0", COUNTED),
+    ("track-sc1", COUNTED),
+    ("track-sc2", COUNTED),
+    ("sc-inc-gpc0", COUNTED),
+    ("sc-inc-gpc1", COUNTED),
+    ("sc-set-gpt0", "tables keep counters and no tags"),
     ("early-hint", "interim answers come from servers only"),
     (
         "do-resolve",
@@ -95,7 +98,9 @@ pub fn absent(action: &Word, name: &str) -> Refused {
         return Refused::Absent("Lua becomes a plugin of your own".to_owned());
     }
     if bare.starts_with("sc-") || bare.starts_with("track-sc") {
-        return Refused::Absent("there are no stick tables".to_owned());
+        return Refused::Absent(
+            "tables keep counters that are added to, and nothing else".to_owned(),
+        );
     }
     let problem = wrong(action, format!("unknown action `{name}`"));
     let known = HERE.into_iter().chain(KNOWN.map(|(known, _)| known));

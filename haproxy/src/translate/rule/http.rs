@@ -22,6 +22,12 @@ impl RuleReader<'_, '_> {
         if kind == "http-request" && action.text == "auth" {
             return self.login(line, &mut words, condition.as_ref());
         }
+        if kind == "http-request" && action.text.starts_with("track-sc") {
+            return self.track(line, action, &mut words, condition.as_ref());
+        }
+        if kind == "http-request" && action.text.starts_with("sc-inc-gpc") {
+            return self.count_up(line, action, &words, condition.as_ref());
+        }
         let mut rule = self.rule(line, condition.as_ref())?;
         if kind == "http-response" {
             rule.hook = Hook::Response;
@@ -85,6 +91,7 @@ impl RuleReader<'_, '_> {
                 "it depends on the response, which is not there yet".to_owned(),
             ));
         }
+        rule.limit = self.limit(&rule, condition.as_ref());
         Ok(Wanted::Rule(rule))
     }
 

@@ -18,6 +18,7 @@ use super::{
     draft::Draft,
     facts::{Reason, Used},
     matcher::Matchers,
+    track::{Limit, Tracker},
 };
 
 pub use tcp::MOMENTS;
@@ -34,6 +35,8 @@ pub struct Rule {
     pub writes: BTreeSet<String>,
     /// What it is about.
     pub hook: Hook,
+    /// What it comes to if it only turns away who has too much of a counter.
+    pub limit: Option<Limit>,
 }
 
 /// What a rule is about, and so when it is looked at.
@@ -52,6 +55,11 @@ pub enum Wanted {
     Login {
         list: String,
         realm: Option<String>,
+    },
+    /// Filters that count, after a rule that says what for.
+    Track {
+        rule: Option<Rule>,
+        trackers: Vec<Tracker>,
     },
     /// What Weir does by itself.
     Nothing,
@@ -87,7 +95,11 @@ pub struct RuleReader<'r, 't> {
 
 impl RuleReader<'_, '_> {
     /// A rule with nothing to do yet.
-    fn rule(&mut self, line: &Line, condition: Option<&Condition>) -> Result<Rule, Refused> {
+    pub(super) fn rule(
+        &mut self,
+        line: &Line,
+        condition: Option<&Condition>,
+    ) -> Result<Rule, Refused> {
         let mut used = Used::default();
         let when = self.when(condition, &mut used)?;
         Ok(Rule {

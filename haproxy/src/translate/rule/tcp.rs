@@ -36,6 +36,9 @@ impl RuleReader<'_, '_> {
                 .into());
         }
         let action = words.need("an action")?;
+        if action.text.starts_with("track-sc") {
+            return self.track(line, action, &mut words, condition.as_ref());
+        }
         let mut rule = self.rule(line, condition.as_ref())?;
         if self.draft.mode == Mode::Tcp || moment.text != "content" {
             rule.hook = Hook::Connection;
@@ -67,11 +70,12 @@ impl RuleReader<'_, '_> {
             (name, _) => return Err(absent(action, name)),
         }
         self.of_connection(&rule)?;
+        rule.limit = self.limit(&rule, condition.as_ref());
         Ok(Wanted::Rule(rule))
     }
 
     /// Refuses rules about connections that look at more than a connection.
-    pub(super) fn of_connection(&self, rule: &Rule) -> Result<(), Refused> {
+    pub(in crate::translate) fn of_connection(&self, rule: &Rule) -> Result<(), Refused> {
         if rule.hook != Hook::Connection {
             return Ok(());
         }

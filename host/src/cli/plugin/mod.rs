@@ -81,7 +81,7 @@ pub fn run(command: Command) -> ExitCode {
 }
 
 /// An error with those of its causes that it does not tell itself.
-fn told(error: &anyhow::Error) -> String {
+pub fn told(error: &anyhow::Error) -> String {
     let mut told = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !told.contains(&cause) {

@@ -34,6 +34,10 @@ pub(super) struct LocalNext {
     part: Part,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "instances live behind a box already, one for each use with a new version"
+)]
 enum Part {
     Canary(LocalPlugin),
     Shadow(Spectator),
@@ -269,6 +273,7 @@ pub(super) struct NextBalancer {
     part: BalancerPart,
 }
 
+#[expect(clippy::large_enum_variant, reason = "it lives behind a box already")]
 enum BalancerPart {
     Canary(LocalBalancer),
     Shadow(BalancerSpectator),

@@ -4,12 +4,15 @@ use super::super::{request::RequestHead, response::ResponseHead, syntax::trim};
 
 /// The names that `Vary` had, in small letters, each with what the request said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Variation(Box<[(Box<str>, Box<[u8]>)]>);
+pub struct Variation(Box<[Said]>);
+
+/// A name and what the request said.
+type Said = (Box<str>, Box<[u8]>);
 
 impl Variation {
     /// `None`: it depends on more than fields, or on no field that could be one.
     pub fn of(head: &ResponseHead, request: &RequestHead) -> Option<Self> {
-        let mut found: Vec<(Box<str>, Box<[u8]>)> = Vec::new();
+        let mut found: Vec<Said> = Vec::new();
         let names = head
             .fields
             .all("vary")

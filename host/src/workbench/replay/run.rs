@@ -9,7 +9,8 @@ use super::{
 use crate::{
     model::{BackendName, Candidate, Hook, Outcome},
     plugin::{
-        CallError, Import, Instance, LoadError, Place, Plugin, counters::CounterStore, maps::MapStore,
+        CallError, Import, Instance, LoadError, Place, Plugin, counters::CounterStore,
+        maps::MapStore,
     },
     telemetry::story::{AnswerShown, Asked, Given, Mask, Secrets, ServerShown, Story},
     workbench::{Setup, Subject},
