@@ -78,6 +78,7 @@ fn example(kind: &str) -> &'static str {
         "server" => "api1",
         "resolver" => "internal",
         "table of counters" => "clients",
+        "cache" => "pages",
         _ => "tiers",
     }
 }
