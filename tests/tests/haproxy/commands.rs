@@ -92,7 +92,7 @@ fn start(kind: Kind) -> Running {
         host,
     };
     let begun = Instant::now();
-    while TcpStream::connect((running.host.as_str(), 21_990)).is_err() {
+    while !is_ready(&running) {
         assert!(
             begun.elapsed() < Duration::from_secs(60),
             "{kind:?} listens"
@@ -100,6 +100,14 @@ fn start(kind: Kind) -> Running {
         thread::sleep(Duration::from_millis(20));
     }
     running
+}
+
+/// Whether all of its sockets are listened on: they are opened one after the other.
+fn is_ready(running: &Running) -> bool {
+    let sockets = ["user", "operator", "admin"].map(|level| format!("{level}.sock"));
+    let mut sockets = sockets.iter().map(|name| running.folder.path().join(name));
+    TcpStream::connect((running.host.as_str(), 21_990)).is_ok()
+        && sockets.all(|socket| UnixStream::connect(socket).is_ok())
 }
 
 /// One line of the list.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Asked;
 use crate::{
     backend::{Hindrance, LastCheck, Server, ServerAddress},
-    config::{self, Address, AdminState, Check, RuntimeSocket},
+    config::{self, Address, Check, RuntimeSocket},
     frontend::Backend,
     net::BoundAddress,
     proxy::{
@@ -234,7 +234,7 @@ pub fn servers_state(asked: &Asked<'_>) -> String {
             server.id,
             server.name,
             operation(server),
-            administration(server, settings),
+            administration(server),
             state.weight(server.weight),
             server.weight,
             state.history().since_change().as_secs(),
@@ -263,10 +263,8 @@ fn operation(server: &Server) -> u8 {
     }
 }
 
-/// HAProxy's bits: 1 maintenance, 4 if the file says so, 8 draining, 32 no address.
-fn administration(server: &Server, settings: &config::Server) -> u32 {
-    let as_in_file = settings.conduct.state == AdminState::Maintenance
-        && server.state.has(Hindrance::Maintenance);
+/// HAProxy's bits: 1 maintenance, 8 draining, 32 no address.
+fn administration(server: &Server) -> u32 {
     let bits = [
         (Hindrance::Maintenance, 0x01),
         (Hindrance::AgentMaintenance, 0x01),
@@ -277,7 +275,7 @@ fn administration(server: &Server, settings: &config::Server) -> u32 {
     let set = bits
         .iter()
         .filter(|(hindrance, _)| server.state.has(*hindrance));
-    set.fold(if as_in_file { 0x04 } else { 0 }, |all, (_, bit)| all | bit)
+    set.fold(0, |all, (_, bit)| all | bit)
 }
 
 /// The number of a check's status among HAProxy's.
