@@ -191,7 +191,7 @@ async fn go_on(command: &WeirCommand, language: &Language) {
         &[("a", &a.address()), ("b", &b.address())],
     );
     let weir = Weir::builder()
-        .file("mine.wasm", &component)
+        .file("mine.wasm", component.clone())
         .start(&config)
         .await;
     assert_eq!(weir.get("/").await.origin(), "near-b");

@@ -10,6 +10,10 @@ const CONFIG: &str = r#"
     name = "tiers"
     file = "tiers.map"
 
+    [[counters]]
+    name = "seen"
+    totals = ["outcomes"]
+
     [[frontend]]
     name = "web"
     bind = ["127.0.0.1:0"]
@@ -21,6 +25,7 @@ const CONFIG: &str = r#"
     deadline = "5s"
     grant = ["clock", "random"]
     maps = ["tiers"]
+    counters = ["seen"]
 
     [[backend]]
     name = "apps"
@@ -32,6 +37,7 @@ const CONFIG: &str = r#"
     deadline = "5s"
     grant = ["clock", "random"]
     maps = ["tiers"]
+    counters = ["seen"]
 
     [backend.persistence]
     plugin = "./roles.wasm"
@@ -39,6 +45,7 @@ const CONFIG: &str = r#"
     deadline = "5s"
     grant = ["clock", "random"]
     maps = ["tiers"]
+    counters = ["seen"]
 "#;
 
 /// The proxy with a language's component in all places; none if its tools were missing when it should be built.
@@ -112,8 +119,8 @@ async fn plays_every_role(language: &str) {
         assert_eq!(answer.origin(), name, "{language}");
         assert_eq!(answer.header("x-assigned"), None, "{language}");
     }
-    // How picks turned out was told.
-    weir.log_line("server 0: success").await;
+    // How picks turned out was told, and counted.
+    weir.log_line(": success, 2 so far").await;
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub const ROLES: [&str; 7] = [
 ];
 
 /// The interfaces that it can import beside `log`, which is always there.
-pub const IMPORTS: [&str; 3] = ["clock", "random", "maps"];
+pub const IMPORTS: [&str; 4] = ["clock", "random", "maps", "counters"];
 
 /// What is said of a plugin's sources.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 // Plays every role that there is, each so that it shows in what clients and servers get.
 
-import { connection, definePlugin, edit, log, maps, now, pass, randomU64 } from 'weir-plugin';
+import { connection, counters, definePlugin, edit, log, maps, now, pass, randomU64 } from 'weir-plugin';
 
 export const {
   lifecycle, connectionFilter, requestFilter, responseFilter, balancer, balancerAhead, balancerFeedback, persistence,
@@ -30,7 +30,9 @@ export const {
       onResponse: (values) => [edit.setHeader('X-Status', values[status] ?? '')],
       update(servers) { count = servers.length; },
       pick: ({ turn }) => turn % count,
-      observe(index, outcome) { log.info(`server ${index}: ${outcome}`); },
+      observe(index, outcome) {
+        log.info(`server ${index}: ${outcome}, ${counters.add('seen', 'outcomes', outcome)} so far`);
+      },
       lookup: (values) => ({ server: values[had] }),
       assigned: (server) => [edit.setHeader('X-Assigned', server)],
     };

@@ -9,6 +9,7 @@ from weir_plugin import (
     ResponseFilter,
     clock,
     connection,
+    counters,
     edit,
     log,
     maps,
@@ -54,7 +55,8 @@ class Roles(ConnectionFilter, RequestFilter, ResponseFilter, Balancer, Persisten
         return pick.turn % self.count
 
     def observe(self, index, outcome, microseconds):
-        log.info(f"server {index}: {outcome}")
+        count = counters.add("seen", "outcomes", outcome)
+        log.info(f"server {index}: {outcome}, {count} so far")
 
     def lookup(self, values):
         return Found(values[self.had])
