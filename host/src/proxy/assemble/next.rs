@@ -21,7 +21,28 @@ impl Loader<'_> {
         place: Place,
         shown: PluginPlace,
     ) -> Option<Arc<NextUse>> {
-        let spec = PluginSpec::of(&config.used, place, self.maps, self.counters, self.backends);
+        // What both versions are asked must not be counted twice: a shadow has tables of its own.
+        let apart;
+        let counters = match config.mode {
+            NextMode::Shadow => {
+                apart = self.counters.apart();
+                &apart
+            }
+            NextMode::Canary => self.counters,
+        };
+        let spec = PluginSpec::of(&config.used, place, self.maps, counters, self.backends);
+        if config.mode == NextMode::Canary
+            && config.give_up.disagreements.is_some()
+            && !spec.grants.counters.is_empty()
+        {
+            let message = format!(
+                "plugin `{}`: a canary with a limit on `disagreements` has both versions asked, and each would count; \
+                 leave the limit out, or try the version as a shadow, which counts in tables of its own",
+                spec.name
+            );
+            self.refuse(&config.used, message);
+            return None;
+        }
         let spec = PluginSpec {
             // Its errors and what it writes to the log are not to be taken for the current version's.
             name: PluginName::new(&format!("{} ({})", spec.name, config.mode.as_str())),
