@@ -277,8 +277,8 @@ impl Record {
             (None, PeerAddress::Unix) => None,
         };
         let request = head.map(|head| RequestLine {
-            method: head.method().as_bytes(),
-            target: head.target().as_bytes(),
+            method: head.method_bytes(),
+            target: head.target_bytes(),
             version: head.version().as_str(),
         });
         let shown = Shown {

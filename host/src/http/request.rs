@@ -114,6 +114,11 @@ impl RequestHead {
         self.text(&self.line.target)
     }
 
+    /// The same, as [`method_bytes`](Self::method_bytes).
+    pub fn target_bytes(&self) -> &[u8] {
+        self.bytes(&self.line.target)
+    }
+
     /// The path that will be sent: not decoded, not normalised. `*` for a server-wide OPTIONS.
     pub fn raw_path(&self) -> &str {
         self.text(&self.line.path)
