@@ -54,6 +54,12 @@ impl Fill {
         true
     }
 
+    /// Whether the body is as long as its head says. Trailers may follow, which a cache may do without
+    /// (RFC 9111 §3).
+    pub fn is_whole(&self) -> bool {
+        self.head.length() == Some(self.body.len() as u64)
+    }
+
     /// The body has ended.
     pub fn keep(mut self) {
         let Some(kept) = self.kept.take() else {

@@ -302,6 +302,10 @@ impl Passing<'_> {
                     if fill.as_mut().is_some_and(|fill| !fill.put(&data)) {
                         *fill = None;
                     }
+                    // Before the client has the last of it, so that whoever asks then finds it.
+                    if let Some(whole) = fill.take_if(|fill| fill.is_whole()) {
+                        whole.keep();
+                    }
                     match compressor {
                         None => Some(Piece::Data(data)),
                         Some(compressor) => {
