@@ -464,7 +464,7 @@ fn bytes_of(patterns: &[String]) -> Result<Vec<String>, Reason> {
     };
     let one = |pattern: &String| {
         let digits: Vec<u8> = pattern.bytes().filter(|byte| *byte != b' ').collect();
-        let whole = digits.len() % 2 == 0;
+        let whole = digits.len().is_multiple_of(2);
         let text: Option<String> = digits.chunks(2).map(byte).collect();
         text.filter(|_| whole)
             .ok_or_else(|| format!("`{pattern}` is no hexadecimal number"))

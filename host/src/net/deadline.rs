@@ -154,13 +154,14 @@ mod tests {
         deadline.set(start, Duration::from_secs(2));
         let pending = |deadline: &mut Deadline, cx: &mut Context<'_>| {
             assert!(deadline.poll_expired(cx).is_pending());
+            Poll::Ready(())
         };
-        poll_fn(|cx| Poll::Ready(pending(&mut deadline, cx))).await;
+        poll_fn(|cx| pending(&mut deadline, cx)).await;
         deadline.set(start, Duration::from_secs(9));
-        poll_fn(|cx| Poll::Ready(pending(&mut deadline, cx))).await;
+        poll_fn(|cx| pending(&mut deadline, cx)).await;
         // The timer goes off meanwhile, and is armed for the ninth second.
         tokio::time::sleep(Duration::from_secs(3)).await;
-        poll_fn(|cx| Poll::Ready(pending(&mut deadline, cx))).await;
+        poll_fn(|cx| pending(&mut deadline, cx)).await;
         deadline.set(start, Duration::from_secs(5));
         poll_fn(|cx| deadline.poll_expired(cx)).await;
         assert_eq!(start.elapsed().as_secs(), 5);

@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn what_was_added_and_removed_is_so_after_a_reload() {
-        let cases: [(&[ServersChange], &[(&str, u32)]); 5] = [
+        type Case<'a> = (&'a [ServersChange], &'a [(&'a str, u32)]);
+        let cases: [Case<'_>; 5] = [
             (&[add("b")], &[("a", 1), ("b", 2)]),
             (&[remove("a")], &[]),
             (&[add("b"), remove("b")], &[("a", 1)]),

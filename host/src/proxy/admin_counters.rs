@@ -203,8 +203,9 @@ fn decoded(text: &str) -> Result<String, String> {
 
 /// What the tables hold and what became of keys that found no room, for Prometheus.
 pub fn write_metrics(store: &CounterStore, out: &mut String) -> std::fmt::Result {
-    let now = clock();
-    let families: [(&str, &str, &str, fn(&Table) -> u64); 3] = [
+    /// Name, kind, what it is, and how much a table has of it.
+    type Family = (&'static str, &'static str, &'static str, fn(&Table) -> u64);
+    let families: [Family; 3] = [
         (
             "counters_keys",
             "gauge",
@@ -224,6 +225,7 @@ pub fn write_metrics(store: &CounterStore, out: &mut String) -> std::fmt::Result
             Table::refused,
         ),
     ];
+    let now = clock();
     for table in store.tables() {
         table.sweep(now);
     }

@@ -99,8 +99,7 @@ fn rules_for_connections_and_for_requests_stand_side_by_side() {
 #[track_caller]
 fn assert_complains(rule: Value, expected: &str) {
     let complaint = Loaded::<Rules>::new(json!({ "connection_rule": [rule] }))
-        .err()
-        .expect("it is refused")
+        .expect_err("it is refused")
         .0;
     assert!(
         complaint.contains(expected),

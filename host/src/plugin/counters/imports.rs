@@ -18,7 +18,7 @@ pub(in crate::plugin) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()
             store.data_mut().count_import()?;
             let table = table.to_str(&store)?;
             let table = store.data().counters(&table);
-            Ok((table.map(|table| declared(table)),))
+            Ok((table.map(declared),))
         },
     )?;
     link_counts(&mut counters)?;
