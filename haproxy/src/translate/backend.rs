@@ -78,7 +78,9 @@ impl<'t> Translator<'t> {
             }
         }
         self.leftovers(draft);
-        self.weir.backends.push(backend);
+        if !self.is_only_a_table(draft) {
+            self.weir.backends.push(backend);
+        }
     }
 
     fn backend_directive(

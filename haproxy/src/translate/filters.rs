@@ -58,23 +58,34 @@ impl<'l> Steps<'l> {
         self.steps.push(Step::Rule { rule, line });
     }
 
-    /// The filters that count with nothing after them.
+    /// The filters of the last directive that counts, if nothing happens after it. One before that must not
+    /// turn anybody away: what is counted later would not be.
     fn limits(&mut self) -> impl Iterator<Item = &mut Tracker> {
-        let last = self.steps.iter_mut().rev();
-        last.map_while(|step| match step {
-            Step::Track { tracker, .. } => Some(Some(tracker.as_mut())),
-            Step::Phase => Some(None),
-            Step::Rule { .. } | Step::Login { .. } => None,
-        })
-        .flatten()
+        let mut last = None;
+        let steps = self.steps.iter_mut().rev();
+        steps
+            .map_while(move |step| match step {
+                Step::Track { tracker, line } if tracker.counts_all => {
+                    let counted = *last.get_or_insert(line.number);
+                    (counted == line.number).then_some(Some(tracker.as_mut()))
+                }
+                Step::Phase => Some(None),
+                Step::Track { .. } | Step::Rule { .. } | Step::Login { .. } => None,
+            })
+            .flatten()
     }
 
-    pub fn track(&mut self, rule: Option<Rule>, trackers: Vec<Tracker>, line: &'l Line) {
+    /// Filters that count. `rule` says in a variable what for; where they count what plain facts say, it is
+    /// only there if an earlier rule may skip it.
+    pub fn track(&mut self, rule: Rule, mut trackers: Vec<Tracker>, line: &'l Line) {
         if trackers.is_empty() {
             self.taken.push(line);
             return;
         }
-        if let Some(rule) = rule {
+        if self.may_skip(&rule) {
+            trackers.iter_mut().for_each(Tracker::follow_rule);
+        }
+        if trackers.iter().any(Tracker::needs_rule) {
             self.steps.push(Step::Rule {
                 rule: Box::new(rule),
                 line: Some(line),
@@ -84,6 +95,18 @@ impl<'l> Steps<'l> {
             let tracker = Box::new(tracker);
             self.steps.push(Step::Track { tracker, line });
         }
+    }
+
+    /// Whether an earlier rule of the same phase may end those after it.
+    fn may_skip(&self, rule: &Rule) -> bool {
+        let phase = self.steps.iter().rev();
+        let mut phase = phase.take_while(|step| !matches!(step, Step::Phase));
+        phase.any(|step| match step {
+            Step::Rule { rule: before, .. } => {
+                before.hook == rule.hook && before.body.get("stop").is_some()
+            }
+            Step::Login { .. } | Step::Track { .. } | Step::Phase => false,
+        })
     }
 
     pub fn login(&mut self, list: String, realm: Option<String>, line: &'l Line) {
@@ -102,6 +125,7 @@ impl<'l> Steps<'l> {
             filters: Vec::new(),
             open: Group::default(),
             known: BTreeSet::new(),
+            cut: false,
             fates: self.taken.iter().map(|line| (*line, Fate::Same)).collect(),
         };
         let mut responses = Vec::new();
@@ -138,6 +162,8 @@ struct Builder<'f, 'l> {
     open: Group,
     /// The user lists whose users have been asked for.
     known: BTreeSet<String>,
+    /// Whether an earlier rule of the phase would have to skip rules that are in other filters now.
+    cut: bool,
     fates: Vec<(&'l Line, Fate)>,
 }
 
@@ -150,12 +176,13 @@ impl<'l> Builder<'_, 'l> {
         }
         self.fates.extend(line.map(|line| (line, fate_of(&rule))));
         if !self.open.writes.is_disjoint(&rule.used.reads) {
-            if self.open.stops {
-                let note = "the rules that an earlier `allow` skips end here";
-                self.fates
-                    .extend(line.map(|line| (line, Fate::nearly(note))));
-            }
+            self.cut |= self.open.stops;
             self.close();
+        }
+        if self.cut {
+            let note = "the rules that an earlier `allow` skips end here";
+            self.fates
+                .extend(line.map(|line| (line, Fate::nearly(note))));
         }
         self.open.take(rule);
     }
@@ -186,10 +213,8 @@ impl<'l> Builder<'_, 'l> {
 
     /// A filter that counts stands where its line does.
     fn track(&mut self, tracker: &Tracker, line: &'l Line) {
-        let mut notes: Vec<&str> = tracker.notes.iter().map(String::as_str).collect();
-        if self.open.stops {
-            notes.push("the rules that an earlier `allow` skips end here");
-        }
+        let notes: Vec<&str> = tracker.notes.iter().map(String::as_str).collect();
+        self.cut |= self.open.stops;
         self.close();
         self.filters.push(tracker.filter());
         let fate = match notes.is_empty() {
@@ -200,6 +225,7 @@ impl<'l> Builder<'_, 'l> {
     }
 
     fn phase(&mut self) {
+        self.cut = false;
         if self.open.stops {
             self.close();
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    file::{Call, File},
+    file::{Call, File, Kind},
     problem::Problem,
     remark::Fate,
     text::{self, Line, Word},
@@ -11,7 +11,8 @@ use crate::{
 };
 
 use super::{
-    draft::Draft,
+    Translator,
+    draft::{Draft, keyword},
     facts::Reason,
     words::{Words, wrong},
 };
@@ -214,6 +215,26 @@ impl Tables {
             ));
         }
         Ok(variable(*index, counter))
+    }
+}
+
+impl Translator<'_> {
+    /// Whether a backend is there for its `stick-table` alone, as tables that several proxies use often are.
+    pub(super) fn is_only_a_table(&self, draft: &Draft<'_>) -> bool {
+        let has_no_more = |line: &&Line| keyword(line)[0] == "stick-table";
+        let own = draft.own();
+        let has_table = !own.is_empty() && own.iter().all(has_no_more);
+        let lines = self
+            .file
+            .sections
+            .iter()
+            .flat_map(|section| &section.directives);
+        let mut goes_there = lines.filter(|line| {
+            let [word, name, _] = keyword(line);
+            matches!(word, "use_backend" | "default_backend")
+                && (name == draft.name() || name.contains('%'))
+        });
+        draft.section.kind == Kind::Backend && has_table && goes_there.next().is_none()
     }
 }
 

@@ -22,9 +22,13 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Tracker {
     pub index: u8,
+    /// Whether it counts all that is tracked, and so can limit it.
+    pub counts_all: bool,
     table: String,
-    /// Inputs; `None`: the client's address.
+    /// Inputs; `None`: the variable that the rule before it sets.
     by: Option<Vec<Value>>,
+    /// The variable.
+    key: String,
     whole_addresses: bool,
     pub at: At,
     counts: Vec<Count>,
@@ -108,13 +112,26 @@ impl Tracker {
         true
     }
 
+    /// Whether it counts by what a rule before it says.
+    pub fn needs_rule(&self) -> bool {
+        self.by.is_none()
+    }
+
+    /// Has it count by what a rule before it says.
+    pub fn follow_rule(&mut self) {
+        self.by = None;
+    }
+
     pub fn filter(&self) -> Filter {
         let mut config = Table::of("table", self.table.as_str());
-        if let Some(by) = &self.by {
-            config.set("by", by.clone());
-        }
-        if self.whole_addresses && self.by.is_none() {
-            config.set("ipv6_prefix", 128_i64);
+        match &self.by {
+            None => config.set("by", vec![Value::from(Table::of("var", self.key.as_str()))]),
+            Some(by) if *by == ["client_address".into()] => {
+                if self.whole_addresses {
+                    config.set("ipv6_prefix", 128_i64);
+                }
+            }
+            Some(by) => config.set("by", by.clone()),
         }
         if self.at == At::Connection {
             config.set("at", "connection");
@@ -193,29 +210,25 @@ impl RuleReader<'_, '_> {
         if early {
             rule.hook = Hook::Connection;
         }
-        let by = match (by(&sample), &rule.when.value) {
-            (Some(by), None) => by,
-            _ => {
-                let value = template::sample(&sample, &mut self.translator.maps, &mut rule.used)?;
-                let name = format!("sc{index}_key");
-                rule.body.set("set_var", Table::of(&name, value));
-                rule.writes.insert(format!("var:{name}"));
-                vec![Table::of("var", name).into()]
-            }
-        };
-        let has_rule = !rule.body.is_empty();
+        let value = template::sample(&sample, &mut self.translator.maps, &mut rule.used)?;
+        let key = format!("sc{index}_key");
+        rule.body.set("set_var", Table::of(&key, value.as_str()));
+        rule.writes.insert(format!("var:{key}"));
+        let by = by(&sample).filter(|_| rule.when.value.is_none());
         let tracked = Tracked {
             table: table.name.clone(),
-            template: match has_rule {
-                true => format!("{{var(sc{index}_key)}}"),
-                false => template::sample(&sample, &mut self.translator.maps, &mut rule.used)?,
+            template: match &by {
+                None => format!("{{var({key})}}"),
+                Some(_) => value,
             },
             is_client,
         };
         let tracker = |at| Tracker {
             index,
+            counts_all: true,
             table: table.name.clone(),
-            by: (!is_client || has_rule).then(|| by.clone()),
+            by: by.clone(),
+            key: key.clone(),
             whole_addresses: table.whole_addresses,
             at,
             counts: counts(&table.counters, at, early),
@@ -223,9 +236,7 @@ impl RuleReader<'_, '_> {
             asked: of_moment(&asked, &table.counters, at, early),
             notes: BTreeSet::new(),
         };
-        if has_rule {
-            self.of_connection(&rule)?;
-        }
+        self.of_connection(&rule)?;
         let mut trackers = Vec::new();
         if !is_tcp {
             trackers.push(tracker(At::Request));
@@ -239,10 +250,7 @@ impl RuleReader<'_, '_> {
         for tracker in &mut trackers {
             finish(tracker);
         }
-        Ok(Wanted::Track {
-            rule: has_rule.then_some(rule),
-            trackers,
-        })
+        Ok(Wanted::Track { rule, trackers })
     }
 
     /// `sc-inc-gpc0(N) [if …]`.
@@ -285,8 +293,10 @@ impl RuleReader<'_, '_> {
         };
         let tracker = Tracker {
             index,
+            counts_all: false,
             table: table.name,
-            by: Some(vec![Table::of("var", key).into()]),
+            by: None,
+            key,
             whole_addresses: false,
             at: At::Request,
             counts: stored.into_iter().map(count).collect(),
@@ -295,7 +305,7 @@ impl RuleReader<'_, '_> {
             notes: BTreeSet::new(),
         };
         Ok(Wanted::Track {
-            rule: Some(rule),
+            rule,
             trackers: vec![tracker],
         })
     }

@@ -58,7 +58,7 @@ pub enum Wanted {
     },
     /// Filters that count, after a rule that says what for.
     Track {
-        rule: Option<Rule>,
+        rule: Rule,
         trackers: Vec<Tracker>,
     },
     /// What Weir does by itself.
