@@ -276,7 +276,7 @@ async fn random_numbers_come_out_of_the_recording() {
 async fn what_cannot_be_recorded_or_replayed_is_said_with_a_way_out() {
     let scene = Scene::set().await;
     let config = scene.config();
-    let record = ["record", "-c", &config, "-o", "r.jsonl", "--for", "1s"];
+    let record = ["record", "-c", &config, "-o", "r.jsonl"];
     for (words, error) in [
         (
             ["--frontend", "wbe"],
