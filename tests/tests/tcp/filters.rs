@@ -247,8 +247,12 @@ async fn a_changed_map_counts_for_the_next_connection() {
 async fn plugins_that_have_nothing_to_judge_are_refused() {
     for (lines, expected) in [
         (
-            "plugin = \"rules\"\nconfig = { rule = [] }",
+            "plugin = \"basic-auth\"\nconfig = { user = [{ name = \"a\", insecure-password = \"b\" }] }",
             "connection-filter",
+        ),
+        (
+            "plugin = \"rules\"\nconfig = { rule = [] }",
+            "it asks nothing about them",
         ),
         (
             "plugin = \"ip-list\"\nconfig = { deny = [\"10.0.0.1\"], at = \"request\" }",
