@@ -153,6 +153,10 @@ impl Contract<'_> {
                 WorldItem::Function(_) | WorldItem::Type { .. } => None,
             });
             let exports: Vec<String> = exports.map(|name| format!("`{name}`")).collect();
+            // One that only gathers imports for the others is nothing to build against.
+            if exports.is_empty() {
+                continue;
+            }
             let docs = world.docs.contents.as_deref().unwrap_or_default();
             writeln!(
                 page,
