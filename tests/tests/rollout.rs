@@ -3,6 +3,8 @@
 
 #[path = "rollout/balancers.rs"]
 mod balancers;
+#[path = "rollout/command.rs"]
+mod command;
 #[path = "rollout/operators.rs"]
 mod operators;
 #[path = "rollout/refused.rs"]

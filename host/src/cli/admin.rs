@@ -16,6 +16,8 @@ use crate::config::{self, Address};
 
 /// The proxy is on this machine; one that says nothing for so long won't.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// As long as compiling a component may take.
+const WHILE_BUILDING: Duration = Duration::from_secs(600);
 
 /// Which proxy is meant.
 #[derive(Debug, Args)]
@@ -38,11 +40,30 @@ pub struct Reply {
 }
 
 impl Door {
-    /// Asks for `target`; the reply's body can be read as it comes. `patience` is for each part of it.
+    /// Asks for `target`; the reply's body can be read as it comes.
     pub fn get(&self, target: &str) -> anyhow::Result<Reply> {
-        let mut stream = self.connect()?;
+        self.send("GET", target, "", PATIENCE)
+    }
+
+    /// Asks for something to be done, for which plugins may have to be compiled.
+    pub fn post(&self, target: &str, body: &str) -> anyhow::Result<Reply> {
+        self.send("POST", target, body, WHILE_BUILDING)
+    }
+
+    /// `patience` is for each part of the reply.
+    fn send(
+        &self,
+        method: &str,
+        target: &str,
+        body: &str,
+        patience: Duration,
+    ) -> anyhow::Result<Reply> {
+        let mut stream = self.connect(patience)?;
         // A reply to HTTP/1.0 ends with the connection, and comes as it is made.
-        let request = format!("GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        let request = format!(
+            "{method} {target} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         stream.write_all(request.as_bytes())?;
         stream.flush()?;
         let mut body = BufReader::new(stream);
@@ -50,18 +71,18 @@ impl Door {
         Ok(Reply { status, body })
     }
 
-    fn connect(&self) -> anyhow::Result<Box<dyn Stream>> {
+    fn connect(&self, patience: Duration) -> anyhow::Result<Box<dyn Stream>> {
         let address = self.address()?;
         let unreachable = || format!("no proxy serves administrators at {}", shown(&address));
         match &address {
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).with_context(unreachable)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_read_timeout(Some(patience))?;
                 Ok(Box::new(stream))
             }
             Address::Tcp(socket) => {
                 let stream = TcpStream::connect(socket).with_context(unreachable)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_read_timeout(Some(patience))?;
                 Ok(Box::new(stream))
             }
             _ => bail!("{} is no place to reach a proxy at", shown(&address)),

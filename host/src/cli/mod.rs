@@ -5,6 +5,7 @@ mod haproxy;
 mod plugin;
 mod record;
 mod replay;
+mod rollout;
 mod why;
 
 use std::{
@@ -73,6 +74,9 @@ enum Command {
     ///
     /// Exit code 1 if any does. What was masked in the recording is not compared.
     Replay(replay::Replay),
+    /// Tries out a new version of a plugin on the traffic of a running proxy, and lets it take over or go back.
+    #[command(subcommand)]
+    Rollout(rollout::Command),
     /// Tools for plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Why(options) => conclude(why::why(&options)),
         Command::Record(options) => conclude(record::record(&options)),
         Command::Replay(options) => conclude(replay::replay(&options)),
+        Command::Rollout(command) => conclude(rollout::run(&command)),
         Command::Plugin(command) => plugin::run(command),
     }
 }

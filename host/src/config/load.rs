@@ -84,6 +84,16 @@ pub(super) fn parse_with<T>(
     text: &str,
     read: impl FnOnce(&Reader<'_>, &DeTable<'_>) -> T,
 ) -> Result<(T, Vec<String>), ConfigErrors> {
+    parse_from(&folder_of(file), file, text, read)
+}
+
+/// As [`parse_with`], with relative paths that start at `base`.
+pub(super) fn parse_from<T>(
+    base: &Path,
+    file: &Path,
+    text: &str,
+    read: impl FnOnce(&Reader<'_>, &DeTable<'_>) -> T,
+) -> Result<(T, Vec<String>), ConfigErrors> {
     if text.len() as u64 > MOST_BYTES {
         return Err(ConfigError::of_file(file, too_large(text.len() as u64)).into());
     }
@@ -98,15 +108,14 @@ pub(super) fn parse_with<T>(
         }
     };
 
-    let base = folder_of(file);
-    let reader = Reader::new(&base);
+    let reader = Reader::new(base);
     let read = read(&reader, &tree);
     let warnings = reader.into_findings().conclude(&source)?;
     Ok((read, warnings))
 }
 
 /// The folder in absolute form, so that a change of the working directory does not matter later.
-fn folder_of(file: &Path) -> std::path::PathBuf {
+pub(super) fn folder_of(file: &Path) -> std::path::PathBuf {
     let folder = file.parent().unwrap_or(Path::new(""));
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
@@ -187,6 +196,7 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         caches,
         frontends,
         backends,
+        sharing: Arc::new(sharing),
         warnings: Vec::new(),
     }
 }

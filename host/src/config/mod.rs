@@ -25,6 +25,7 @@ mod log;
 mod map;
 mod name;
 mod next;
+mod order;
 mod places;
 mod plugin_use;
 mod process;
@@ -34,6 +35,7 @@ mod read;
 mod runtime_socket;
 pub mod scenario;
 mod sharing;
+mod steps;
 mod suggest;
 mod tcp;
 #[cfg(test)]
@@ -66,11 +68,13 @@ pub use http2::{Http2Limits, Protocols, ServerHttp2, ServerProtocol};
 pub use load::{load, parse};
 pub use name::is_name;
 pub use next::{GiveUp, Next, NextMode};
+pub use order::read_order;
 pub use reach::{Reach, Resolver, Slot, Source};
 pub use runtime_socket::{Level, RuntimeSocket};
 pub use sharing::{
-    BadReference, KeyFile, MovedTags, OciReference, OciSource, RegistryAccess, SignedBy,
+    BadReference, KeyFile, MovedTags, OciReference, OciSource, RegistryAccess, Sharing, SignedBy,
 };
+pub use steps::Step as CanaryStep;
 pub use tcp::{AcceptProxy, ForwardedBy, Mode, ProxyAdditions, SendProxy, TrustedProxies};
 pub use tls::{
     Alpn, CertificateFiles, Cipher, ClientCertificates, ListenerTls, NamedFile, ServerCertificates,
@@ -93,6 +97,8 @@ pub struct Config {
     pub caches: Vec<Cache>,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
+    /// What holds for components out of registries, and whose signatures are needed.
+    pub sharing: Arc<Sharing>,
     /// Things that are allowed but probably not meant, ready to be shown.
     pub warnings: Vec<String>,
 }
@@ -377,6 +383,24 @@ impl PluginUse {
                 path.display().to_string()
             }
         }
+    }
+
+    /// Whether both say the same of the plugin and of its new version, wherever in the file they stand.
+    pub fn says_as(&self, other: &Self) -> bool {
+        let next = match (&self.next, &other.next) {
+            (Some(one), Some(two)) => one.says_as(two),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let all = |used: &Self| {
+            (
+                used.source.clone(),
+                used.config.clone(),
+                used.grants.clone(),
+                (used.on_failure, used.deadline, used.memory, used.offload),
+            )
+        };
+        next && all(self) == all(other)
     }
 
     /// This use, and the one of the version that is tried out beside it.

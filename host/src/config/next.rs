@@ -7,6 +7,7 @@ use super::{
     PluginUse,
     plugin_use::{Surroundings, read_source, rest_of_plugin},
     read::Fields,
+    steps::{Step, read_steps},
     value::{Node, shorten},
 };
 use crate::model::{Input, Share};
@@ -19,8 +20,21 @@ pub struct Next {
     pub mode: NextMode,
     /// Of the clients that have a value of `on`.
     pub share: Share,
+    /// By which a canary's share grows by itself; none: it does not. The first has `share`.
+    pub steps: Vec<Step>,
     pub on: Input,
     pub give_up: GiveUp,
+}
+
+impl Next {
+    /// Whether both say the same, wherever in the file they stand.
+    pub fn says_as(&self, other: &Self) -> bool {
+        let all = |next: &Self| {
+            let steps = next.steps.clone();
+            (next.mode, next.share, steps, next.on.clone(), next.give_up)
+        };
+        self.used.says_as(&other.used) && all(self) == all(other)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,10 +107,19 @@ pub(super) fn read_next(
         node.wrong_type("a table", &format!("write `{EXAMPLE}`"));
         return None;
     }
-    let mut fields = node.fields("next")?;
+    read_fields(node.fields("next")?, current, around)
+}
+
+/// Reads what stands in the table `next` of `current`.
+pub(super) fn read_fields(
+    mut fields: Fields<'_>,
+    current: &PluginUse,
+    around: &Surroundings<'_>,
+) -> Option<Next> {
     let mode = fields.require("mode", "\"shadow\"");
     let mode = mode.and_then(|node| node.choice(MODES));
-    let share = read_share(&mut fields, mode);
+    let steps = read_steps(&mut fields, mode);
+    let share = read_share(&mut fields, mode, steps.as_deref());
     let on = match fields.get("on") {
         Some(node) => read_on(&node),
         None => Some(Input::ClientAddress),
@@ -125,13 +148,26 @@ pub(super) fn read_next(
         used: used?,
         mode: mode?,
         share: share?,
+        steps: steps?,
         on: on?,
         give_up: give_up?,
     })
 }
 
-/// The share of clients; a canary has to say it. None in the outer sense if it was wrong.
-fn read_share(fields: &mut Fields<'_>, mode: Option<NextMode>) -> Option<Share> {
+/// The share of clients, which a canary has to say: here, or by its first step. None if it was wrong.
+fn read_share(
+    fields: &mut Fields<'_>,
+    mode: Option<NextMode>,
+    steps: Option<&[Step]>,
+) -> Option<Share> {
+    // What is wrong with steps was said.
+    if let Some(first) = steps?.first() {
+        if let Some(node) = fields.get("share") {
+            node.wrong("is what `steps` begin with", "leave out one of the two");
+            return None;
+        }
+        return Some(first.share);
+    }
     match mode {
         Some(NextMode::Canary) => share(&fields.require("share", "\"5%\"")?),
         Some(NextMode::Shadow) | None => match fields.get("share") {

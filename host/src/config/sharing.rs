@@ -153,7 +153,7 @@ impl fmt::Display for OciReference {
 
 /// What the file says of registries and of keys.
 #[derive(Debug, Default)]
-pub(super) struct Sharing {
+pub struct Sharing {
     registries: Vec<(String, RegistryAccess)>,
     /// What a source begins with, and the keys.
     trust: Vec<(String, Arc<SignedBy>)>,
@@ -236,7 +236,7 @@ fn read_file(node: &Node<'_>, example: &str) -> Option<(PathBuf, Vec<u8>)> {
 
 impl Sharing {
     /// A component in a registry, by the text that names it.
-    pub fn source(&self, node: &Node<'_>, text: &str) -> Option<PluginSource> {
+    pub(super) fn source(&self, node: &Node<'_>, text: &str) -> Option<PluginSource> {
         let reference: OciReference = match text.parse() {
             Ok(reference) => reference,
             Err(_) => {
@@ -254,7 +254,7 @@ impl Sharing {
     }
 
     /// Whose signature a source needs: as the longest text says that it begins with. None for Weir's own.
-    pub fn signed_by(&self, source: &PluginSource) -> Option<Arc<SignedBy>> {
+    pub(super) fn signed_by(&self, source: &PluginSource) -> Option<Arc<SignedBy>> {
         let text = match source {
             PluginSource::Bundled(_) => return None,
             PluginSource::File(path) => path.display().to_string(),

@@ -52,7 +52,9 @@ pub use generation::{
     Backend, Filter, Frontend, Generation, Inspect, ListenerUse, LocalGeneration, PluginUse,
 };
 pub use policy::Shadow;
-pub use rollout::{Figures, NextPart, NextUse, Picks, Rollout, Standing, Terms, Version};
+pub use rollout::{
+    Figures, Growth, NextPart, NextUse, Picks, Progress, Rollout, Standing, Terms, Version,
+};
 pub use sources::Sources;
 pub use staged::{BadGiven, StagedExchange};
 pub use stories::{Busy, KeptStory, Recording, Stories};

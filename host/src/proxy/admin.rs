@@ -30,10 +30,12 @@ use tracing::{debug, warn};
 
 use super::{
     additions::ServersChange,
-    admin_caches, admin_counters, admin_maps, admin_rollouts, admin_servers, admin_stats,
+    admin_caches, admin_counters, admin_maps, admin_orders, admin_rollouts, admin_servers,
+    admin_stats,
     admin_why::{self, Body},
     map_desk::MapDesk,
     operate,
+    orders::Orders,
 };
 use crate::{
     backend::Server,
@@ -66,6 +68,9 @@ pub struct Admin {
     pub log: Rc<LogHub>,
     pub reloads: mpsc::UnboundedSender<ReloadWish>,
     pub servers: mpsc::UnboundedSender<ServersWish>,
+    pub orders_desk: admin_orders::OrderDesk,
+    /// Those that hold.
+    pub orders: RefCell<Orders>,
     pub desk: MapDesk,
     pub workers: usize,
     pub started: Instant,
@@ -149,6 +154,12 @@ async fn answer(
         if request.method() != Method::POST {
             return Ok(wrong_method("POST"));
         }
+        if let Some((place, word)) = path.rsplit_once('/')
+            && let Some(kind) = admin_orders::Kind::of(word)
+        {
+            let place = place.to_owned();
+            return Ok(admin_orders::serve(&admin, &place, kind, request).await);
+        }
         let (status, said) = admin_rollouts::manage(&admin, path, request.uri().query());
         return Ok(text(status, said));
     }
@@ -184,7 +195,7 @@ async fn answer(
         (&Method::GET, "/health") => health(&admin),
         (&Method::GET, "/metrics") => metrics(&admin),
         (&Method::GET, "/status") => status(&admin),
-        (&Method::GET, "/rollouts") => json_answer(&admin_rollouts::list(&admin.current.borrow())),
+        (&Method::GET, "/rollouts") => json_answer(&admin_rollouts::list(&admin)),
         (&Method::POST, "/reload") => reload(&admin).await,
         (_, "/health" | "/metrics" | "/status" | "/rollouts") => wrong_method("GET"),
         (_, "/reload") => wrong_method("POST"),

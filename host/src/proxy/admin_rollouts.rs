@@ -5,17 +5,22 @@ use std::fmt::Write as _;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::admin::Admin;
+use super::{admin::Admin, admin_orders};
 use crate::{
-    frontend::{Figures, Generation, NextUse, Standing, Version},
+    frontend::{Figures, Generation, NextUse, Progress, Standing, Version},
     model::Share,
     telemetry::{PluginPlace, plugin_labels},
 };
 
-/// All tries of the generation that serves.
-pub fn list(generation: &Generation) -> Value {
-    let rollouts = tries(generation).map(|next| shown(generation, next));
-    json!({ "rollouts": rollouts.collect::<Vec<_>>() })
+/// All tries of the generation that serves, what was ordered beside the file, and where plugins are used at all.
+pub fn list(admin: &Admin) -> Value {
+    let generation = admin.current.borrow();
+    let rollouts = tries(&generation).map(|next| shown(&generation, next));
+    json!({
+        "rollouts": rollouts.collect::<Vec<_>>(),
+        "ordered": admin_orders::ordered(admin),
+        "uses": admin_orders::all_uses(&generation),
+    })
 }
 
 /// One try in a few words, for the use that it belongs to.
@@ -69,12 +74,24 @@ fn shown(generation: &Generation, next: &NextUse) -> Value {
         "state": standing.as_str(),
         "why": why,
         "share": rollout.share().to_string(),
+        "step": rollout.progress().map(|it| step(&it)),
         "on": terms.on().to_string(),
         "current": version(Version::Current),
         "next": version(Version::Next),
         "compared": rollout.comparisons(),
         "disagreements": rollout.disagreements(),
         "unseen": rollout.unseen_calls(),
+    })
+}
+
+fn step(progress: &Progress) -> Value {
+    json!({
+        "number": progress.number,
+        "of": progress.of,
+        "seconds": progress.since.as_secs(),
+        "of_seconds": progress.lasts.map(|lasts| lasts.as_secs_f64()),
+        "answers": progress.answers,
+        "of_answers": progress.at_least,
     })
 }
 
@@ -94,13 +111,14 @@ fn picks(generation: &Generation, next: &NextUse, version: Version) -> Value {
 /// Does what `POST /rollouts/USE/WISH?QUERY` asks for; `path` is what follows `/rollouts/`. Answers with what
 /// became of it.
 pub fn manage(admin: &Admin, path: &str, query: Option<&str>) -> (StatusCode, String) {
-    const WISHES: &str = "write /rollouts/USE/ and one of stop, resume, share\n";
+    const WISHES: &str =
+        "write /rollouts/USE/ and one of stop, resume, share, next, promote, return, reset\n";
     let Some((place, wish)) = path.rsplit_once('/') else {
         return (StatusCode::NOT_FOUND, WISHES.to_owned());
     };
     let generation = admin.current.borrow();
     let mut tries = tries(&generation);
-    let Some(next) = tries.find(|next| next.rollout.place.to_string() == place) else {
+    let Some(next) = tries.find(|next| next.rollout.place.is_called(place)) else {
         return (StatusCode::NOT_FOUND, nothing_at(&generation, place));
     };
     let rollout = &next.rollout;

@@ -24,6 +24,7 @@ use super::{
     acme::Certificates,
     additions::{Additions, Objection, ServersChange},
     admin::{Admin, ReloadWish, ServersWish},
+    admin_orders::OrderWish,
     assemble::{BuildError, BuildErrors, Builder, Built, with_cause},
     care::Care,
     checks::Checks,
@@ -32,9 +33,11 @@ use super::{
     map_desk::MapDesk,
     names::Names,
     notify::Notifier,
+    orders::{self, Order, Orders},
     privileges::{PidFile, PrivilegeError, give_away},
     rollouts,
     source::{Ending, Source},
+    steps::Steps,
     upgrade::StartedAs,
     watch::{Watcher, watched_files},
     workers::{Command, Commands, Start, WorkerHandle},
@@ -125,6 +128,8 @@ struct Proxy {
     current: Arc<Generation>,
     config: Arc<Config>,
     additions: Additions,
+    orders: Orders,
+    steps: Steps,
     maps: Arc<MapStore>,
     log: Rc<LogHub>,
     checks: Checks,
@@ -136,6 +141,7 @@ struct Proxy {
     challenges: AcmeChallenges,
     reloads: mpsc::UnboundedReceiver<ReloadWish>,
     servers_wishes: mpsc::UnboundedReceiver<ServersWish>,
+    order_wishes: mpsc::UnboundedReceiver<OrderWish>,
     signals: Signals,
     started: StartedAs,
     notifier: Notifier,
@@ -168,6 +174,7 @@ enum Wish {
     },
     FilesChanged(Vec<PathBuf>),
     Servers(ServersWish),
+    Order(Box<OrderWish>),
     ReopenLogs,
     Upgrade,
     Stop {
@@ -181,11 +188,14 @@ enum Plan {
     File,
     /// What serves, with other servers.
     Servers(ServersChange),
+    /// What serves, with other versions of a plugin.
+    Order(Box<Order>),
 }
 
 /// Why a generation was not built.
 enum ReloadError {
     Servers(Objection),
+    Order(orders::Objection),
     Config(ConfigErrors),
     Build(BuildErrors),
     Log(LogError),
@@ -197,6 +207,7 @@ impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Servers(objection) => objection.fmt(f),
+            Self::Order(objection) => objection.fmt(f),
             Self::Config(errors) => errors.fmt(f),
             Self::Build(errors) => errors.fmt(f),
             Self::Log(error) => f.write_str(&with_cause(error)),
@@ -282,6 +293,7 @@ impl Proxy {
         };
         let (wishes, reloads) = mpsc::unbounded_channel();
         let (servers, servers_wishes) = mpsc::unbounded_channel();
+        let (orders_desk, order_wishes) = mpsc::unbounded_channel();
         let config = Arc::new(built.config);
         let admin = Rc::new(Admin {
             metrics,
@@ -291,6 +303,8 @@ impl Proxy {
             log: Rc::clone(&log),
             reloads: wishes,
             servers,
+            orders_desk,
+            orders: RefCell::default(),
             desk: MapDesk::default(),
             workers: count,
             started: Instant::now(),
@@ -306,6 +320,8 @@ impl Proxy {
             current: built.generation,
             config,
             additions: Additions::default(),
+            orders: Orders::default(),
+            steps: Steps::default(),
             maps: built.maps,
             log,
             checks: Checks::default(),
@@ -317,6 +333,7 @@ impl Proxy {
             challenges,
             reloads,
             servers_wishes,
+            order_wishes,
             signals,
             started,
             notifier,
@@ -341,6 +358,7 @@ impl Proxy {
         self.checks.follow(&self.config, &self.current, &self.log);
         self.care.follow(&self.config, &self.current, &self.log);
         self.names.follow(&self.config, &self.current, &self.log);
+        self.steps.follow(&self.current);
         if let Some(watcher) = &mut self.watcher {
             watcher.follow(watched_files(self.source.file(), &self.config));
         }
@@ -370,6 +388,7 @@ impl Proxy {
                     tell: Some(tell),
                 },
                 Some(wish) = self.servers_wishes.recv() => Wish::Servers(wish),
+                Some(wish) = self.order_wishes.recv() => Wish::Order(Box::new(wish)),
             };
             match wish {
                 Wish::Reload { why, tell } => {
@@ -382,6 +401,12 @@ impl Proxy {
                 Wish::Servers(ServersWish { change, tell }) => {
                     let why = "an administrator changed the servers of a backend";
                     let _ = tell.send(self.reload(why, Plan::Servers(change)).await);
+                }
+                Wish::Order(wish) => {
+                    let OrderWish { order, tell } = *wish;
+                    let why = format!("an administrator gave an order about {}", order.place);
+                    let plan = Plan::Order(Box::new(order));
+                    let _ = tell.send(self.reload(&why, plan).await);
                 }
                 Wish::FilesChanged(files) => self.files_changed(&files).await,
                 Wish::ReopenLogs => self.log.reopen(),
@@ -455,11 +480,18 @@ impl Proxy {
     }
 
     async fn rebuild(&mut self, plan: Plan) -> Result<(), ReloadError> {
+        let mut orders = self.orders.clone();
         let changed = match &plan {
             Plan::File => None,
             Plan::Servers(change) => {
                 let mut config = Config::clone(&self.config);
                 change.apply(&mut config).map_err(ReloadError::Servers)?;
+                Some(config)
+            }
+            Plan::Order(order) => {
+                let mut config = Config::clone(&self.config);
+                let done = orders.carry_out(order, &mut config);
+                done.map_err(ReloadError::Order)?;
                 Some(config)
             }
         };
@@ -475,6 +507,7 @@ impl Proxy {
                 || {
                     let mut config = source.load().map_err(ReloadError::Config)?;
                     additions.lay_over(&mut config);
+                    orders.lay_over(&mut config);
                     Ok(config)
                 },
                 Ok,
@@ -483,7 +516,7 @@ impl Proxy {
                 let built = workshop.build(config, Some(&former), workers);
                 built.map_err(ReloadError::Build)
             });
-            (workshop, additions, result)
+            (workshop, additions, orders, result)
         });
         let built = tokio::select! {
             built = building => built,
@@ -493,7 +526,7 @@ impl Proxy {
                 return Err(ReloadError::Stopping);
             }
         };
-        let (mut workshop, additions, result) = match built {
+        let (mut workshop, additions, orders, result) = match built {
             Ok(done) => done,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
@@ -502,6 +535,8 @@ impl Proxy {
             self.log
                 .replace(&built.config.logs)
                 .map_err(ReloadError::Log)?;
+            self.admin.orders.replace(orders.clone());
+            self.orders = orders;
             self.adopt(&mut workshop, built, locals);
             self.additions = additions;
             if let Plan::Servers(change) = plan {
@@ -627,6 +662,7 @@ impl Proxy {
         self.checks.stop();
         self.care.stop();
         self.names.stop();
+        self.steps.stop();
         // Its descriptors would keep the ports open, and clients would wait there for nobody.
         self.workshop = None;
         for worker in &self.workers {

@@ -312,6 +312,24 @@ impl fmt::Display for PluginPlace {
     }
 }
 
+impl PluginPlace {
+    /// Whether `name` means this place: as it is displayed, or as recordings and stories have it, such as
+    /// `backend.api.balance`.
+    pub fn is_called(&self, name: &str) -> bool {
+        let dotted = match self {
+            Self::Filter { frontend, position } => {
+                format!("frontend.{frontend}.filter.{}", position + 1)
+            }
+            Self::BackendFilter { backend, position } => {
+                format!("backend.{backend}.filter.{}", position + 1)
+            }
+            Self::Balancer(backend) => format!("backend.{backend}.balance"),
+            Self::Persistence(backend) => format!("backend.{backend}.persistence"),
+        };
+        name == dotted || name == self.to_string()
+    }
+}
+
 type Known<K, M> = BTreeMap<K, Weak<M>>;
 
 /// All counters by the names they are shown under.

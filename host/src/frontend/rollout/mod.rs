@@ -5,6 +5,7 @@
 //! given up another chance.
 
 mod figures;
+mod ladder;
 mod window;
 
 use std::{
@@ -18,14 +19,14 @@ use std::{
 
 use tracing::{info, warn};
 
-use self::window::Window;
+use self::{ladder::Ladder, window::Window};
 use super::{
     facts::Facts,
     generation::PluginUse,
     policy::{Difference, Shadow},
 };
 use crate::{
-    config::{self, GiveUp, Grants, NextMode},
+    config::{self, CanaryStep, GiveUp, Grants, NextMode},
     model::{Input, Share},
     plugin::{Cause, Digest, Plugin},
     telemetry::PluginPlace,
@@ -33,6 +34,7 @@ use crate::{
 
 pub use self::{
     figures::{Figures, Picks, Version},
+    ladder::{Growth, Progress},
     window::Excess,
 };
 
@@ -59,6 +61,7 @@ pub struct Terms {
     pub next: Identity,
     pub mode: NextMode,
     share: Share,
+    steps: Vec<CanaryStep>,
     on: Input,
     give_up: GiveUp,
     grants: Grants,
@@ -110,6 +113,7 @@ impl Terms {
             next: Identity::of(next),
             mode: config.mode,
             share: config.share,
+            steps: config.steps.clone(),
             on: config.on.clone(),
             give_up: config.give_up,
             grants: config.used.grants.clone(),
@@ -144,6 +148,8 @@ impl Standing {
 struct Wanted {
     standing: Standing,
     share: Share,
+    /// The way that the share grows by itself, as long as it does.
+    ladder: Option<Ladder>,
 }
 
 /// What counts against a new version, or for it.
@@ -160,6 +166,7 @@ impl Rollout {
         let wanted = Wanted {
             standing: Standing::Running,
             share: terms.share,
+            ladder: (!terms.steps.is_empty()).then(|| Ladder::begin(Instant::now())),
         };
         Self::beginning(place, terms, wanted)
     }
@@ -167,7 +174,12 @@ impl Rollout {
     /// The try of the same new version beside another current one. It begins as this one stands: what was given up
     /// is no better for that.
     pub fn beside_another(&self, terms: Terms) -> Self {
-        Self::beginning(self.place.clone(), terms, self.lock().clone())
+        let mut wanted = self.lock().clone();
+        // Its answers are counted anew.
+        if let Some(ladder) = &mut wanted.ladder {
+            ladder.begin_step(Instant::now(), 0);
+        }
+        Self::beginning(self.place.clone(), terms, wanted)
     }
 
     fn beginning(place: PluginPlace, terms: Terms, wanted: Wanted) -> Self {
@@ -331,6 +343,9 @@ impl Rollout {
             return false;
         }
         wanted.standing = Standing::Running;
+        if let Some(ladder) = &mut wanted.ladder {
+            ladder.begin_step(Instant::now(), self.figures(Version::Next).answers());
+        }
         self.window.clear();
         self.below
             .store(wanted.share.of_numbers(), Ordering::Relaxed);
@@ -341,11 +356,17 @@ impl Rollout {
     /// Another share of clients than the file says, for as long as this try lasts.
     pub fn set_share(&self, share: Share) {
         let mut wanted = self.lock();
+        let stays = match wanted.ladder.take() {
+            Some(_) => " and grows no more by itself",
+            None => "",
+        };
         wanted.share = share;
         if wanted.standing == Standing::Running {
             self.below.store(share.of_numbers(), Ordering::Relaxed);
         }
-        self.say(&format!("new version set to {share} by an administrator"));
+        self.say(&format!(
+            "new version set to {share} by an administrator{stays}"
+        ));
     }
 
     /// Tells the log of a step, with both versions.

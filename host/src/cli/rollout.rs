@@ -1,0 +1,237 @@
+//! `weir rollout`: new versions of plugins in a running proxy, ordered and looked at from the command line.
+//!
+//! Knows only what the administrators' door says; what orders mean is the proxy's.
+
+mod show;
+mod terms;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+
+use self::{
+    show::Answer,
+    terms::{CanaryTerms, Terms},
+};
+use super::admin::{Door, encoded};
+use crate::model::Share;
+
+/// The exit code if a version that is shown was given up.
+const GIVEN_UP: u8 = 3;
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = HELP)]
+pub enum Command {
+    /// Lists what is tried out, what was ordered beside the file, and with --uses where plugins are used.
+    ///
+    /// Exit code 3 if a version that is tried out was given up.
+    List {
+        /// Every use of a plugin too, whether or not a new version is tried out there.
+        #[arg(long)]
+        uses: bool,
+        /// Prints it as the proxy tells it.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        door: Door,
+    },
+    /// Shows how a new version fares beside the current one.
+    ///
+    /// Exit code 3 if it was given up.
+    Show {
+        #[command(flatten)]
+        at: At,
+        /// Prints it as the proxy tells it.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows a version all calls (or a share) that the current one gets, and compares its answers.
+    ///
+    /// No client notices. It is given up by itself if it fails too often.
+    Shadow {
+        #[command(flatten)]
+        at: At,
+        #[command(flatten)]
+        terms: Terms,
+        /// Of clients whose calls it is shown.
+        #[arg(long, value_name = "SHARE", default_value = "100%")]
+        share: Share,
+    },
+    /// Lets a version answer a share of clients, always the same ones.
+    ///
+    /// It is given up by itself if it fails too often, and with `--give-up disagreements=10%` if it answers too
+    /// often differently from the current one. Then the current version answers all again, at once.
+    Canary {
+        #[command(flatten)]
+        at: At,
+        #[command(flatten)]
+        terms: Terms,
+        #[command(flatten)]
+        canary: CanaryTerms,
+    },
+    /// Gives the version that is tried out another share of clients, from now on and for as long as its try lasts.
+    ///
+    /// A share that was to grow by steps grows no more by itself.
+    Share {
+        #[command(flatten)]
+        at: At,
+        /// For example 25%.
+        share: Share,
+    },
+    /// Lets the current version answer all for now; figures stay, and `resume` goes on.
+    Stop(At),
+    /// Goes on with a version that was stopped or given up, and forgets what counted against it.
+    Resume(At),
+    /// Lets the version that is tried out take the place of the current one.
+    ///
+    /// It stays so over reloads, until weir.toml says something else at that use, or the proxy is started anew.
+    Promote(At),
+    /// Goes one step back: ends what is tried out; if nothing is, the file's version is used again.
+    Return(At),
+    /// Undoes all that was ordered at a use: it is as weir.toml says.
+    Reset(At),
+}
+
+const HELP: &str = "\
+What is ordered here holds in the running proxy, over reloads, until weir.toml says something else at the same use;
+then the file counts. It does not change the file, and a proxy that is started anew begins with what the file says.
+
+  weir rollout list --uses
+  weir rollout shadow  backend/api/balancer ./hash-2.wasm
+  weir rollout canary  backend/api/balancer ./hash-2.wasm --steps '5% 10m, 25% 1h, 100%'
+  weir rollout show    backend/api/balancer
+  weir rollout promote backend/api/balancer
+
+Exit codes: 0 done, 1 refused, with the reason, 2 the command line is not understood, 3 (list, show) a version that is
+tried out was given up.";
+
+/// A use of a plugin in a running proxy.
+#[derive(Debug, Args)]
+pub struct At {
+    /// Where the plugin is used: `frontend/web/filter/1`, `backend/api/filter/1`, `backend/api/balancer`,
+    /// `backend/api/persistence`.
+    #[arg(value_name = "USE")]
+    place: String,
+    #[command(flatten)]
+    door: Door,
+}
+
+pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List { uses, json, door } => list(door, *uses, *json),
+        Command::Show { at, json } => at.show(*json),
+        Command::Shadow { at, terms, share } => {
+            at.order("next", &terms.shadow(*share)?)?;
+            at.show(false)
+        }
+        Command::Canary { at, terms, canary } => {
+            at.order("next", &terms.canary(canary)?)?;
+            at.show(false)
+        }
+        Command::Share { at, share } => {
+            let share = encoded(&share.to_string());
+            at.said(&format!("share?value={share}"))
+        }
+        Command::Stop(at) => at.said("stop"),
+        Command::Resume(at) => at.said("resume"),
+        Command::Promote(at) => at.replaced("promote"),
+        Command::Return(at) => at.replaced("return"),
+        Command::Reset(at) => at.replaced("reset"),
+    }
+}
+
+fn answer(door: &Door, json: bool) -> anyhow::Result<Option<Answer>> {
+    let text = door.get("/rollouts")?.text()?;
+    if json {
+        print!("{text}");
+    }
+    Ok(Some(serde_json::from_str(&text)?))
+}
+
+fn list(door: &Door, uses: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let Some(answer) = answer(door, json)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    if !json {
+        print!(
+            "{}",
+            show::List {
+                answer: &answer,
+                uses
+            }
+        );
+    }
+    Ok(code(answer.rollouts.iter()))
+}
+
+fn code<'a>(mut shown: impl Iterator<Item = &'a show::Rollout>) -> ExitCode {
+    match shown.any(show::Rollout::is_given_up) {
+        true => ExitCode::from(GIVEN_UP),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+/// What the proxy says of an order that it carried out.
+#[derive(Debug, Deserialize)]
+struct Done {
+    #[serde(rename = "use")]
+    place: String,
+    before: show::Identity,
+    now: show::Identity,
+    as_file: bool,
+}
+
+impl At {
+    fn order(&self, wish: &str, body: &str) -> anyhow::Result<Done> {
+        let text = self.door.post(&self.target(wish), body)?.text()?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Prints what the proxy answers.
+    fn said(&self, wish: &str) -> anyhow::Result<ExitCode> {
+        print!("{}", self.door.post(&self.target(wish), "")?.text()?);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn replaced(&self, wish: &str) -> anyhow::Result<ExitCode> {
+        let done = self.order(wish, "")?;
+        match done.before.digest == done.now.digest && done.before.plugin == done.now.plugin {
+            true => println!("{}: {} goes on", done.place, done.now),
+            false => println!(
+                "{}: {}\n  in place of {}",
+                done.place, done.now, done.before
+            ),
+        }
+        if !done.as_file {
+            println!(
+                "It stays so over reloads, until weir.toml says something else at this use or the proxy is started anew.\n\
+                 To keep it, write `plugin = \"{}\"` there and no `next`.",
+                done.now.plugin
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn show(&self, json: bool) -> anyhow::Result<ExitCode> {
+        let text = self.door.get("/rollouts")?.text()?;
+        let answer: Answer = serde_json::from_str(&text)?;
+        let Some(position) = answer.position(&self.place) else {
+            anyhow::bail!("{}", answer.nothing_at(&self.place));
+        };
+        let found = &answer.rollouts[position];
+        match json {
+            true => {
+                let all: serde_json::Value = serde_json::from_str(&text)?;
+                println!("{:#}", all["rollouts"][position]);
+            }
+            false => print!("{found}"),
+        }
+        Ok(code(std::iter::once(found)))
+    }
+
+    fn target(&self, wish: &str) -> String {
+        let parts = self.place.split('/').map(encoded).collect::<Vec<_>>();
+        format!("/rollouts/{}/{wish}", parts.join("/"))
+    }
+}
