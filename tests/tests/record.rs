@@ -307,3 +307,100 @@ async fn what_cannot_be_recorded_or_replayed_is_said_with_a_way_out() {
         "{ran}"
     );
 }
+
+/// Two plugins that go by what they have counted and kept, and by what that was before the recording began.
+const COUNTING: &str = r#"
+    admin = "unix:admin.sock"
+    log = []
+
+    [[counters]]
+    name = "clients"
+    rates = { requests = "1h" }
+
+    [[counters]]
+    name = "sticky"
+
+    [[frontend]]
+    name = "web"
+    bind = ["127.0.0.1:0"]
+    default_backend = "apps"
+
+    [[frontend.filter]]
+    plugin = "rate-limit"
+    counters = ["clients"]
+    config = { table = "clients", retry_after = false, limit = [{ counter = "requests", most = 20 }] }
+
+    [[backend]]
+    name = "apps"
+    persistence = { plugin = "stick", counters = ["sticky"], config = { table = "sticky" } }
+    server = [{ name = "a", address = "@a@" }, { name = "b", address = "@b@" }]
+"#;
+
+#[tokio::test]
+async fn plugins_that_count_are_answered_as_they_were() {
+    let origins = [Origin::start("a").await, Origin::start("b").await];
+    let [a, b] = origins.each_ref().map(Origin::address);
+    let weir = Weir::start(&fill(COUNTING, &[("a", &a), ("b", &b)])).await;
+    let tools = WeirCommand::default();
+    let config = weir.folder().join("weir.toml");
+    let config = config.to_str().expect("the path is plain");
+    for _ in 0..15 {
+        assert_eq!(weir.get("/").await.status(), 200);
+    }
+    let record = ["record", "-c", config, "-o", "r.jsonl", "--for", "2s"];
+    let (ran, denied) = tokio::join!(tools.run(&record), async {
+        weir.log_line("recording decisions").await;
+        let mut denied = 0;
+        for _ in 0..12 {
+            denied += u64::from(weir.get("/").await.status() == 429);
+        }
+        denied
+    });
+    ran.succeeded();
+    assert_eq!(denied, 7, "15 came before, and 20 may");
+    let recorded = tools.read("r.jsonl");
+    assert_eq!(
+        recorded.matches("\"asked\":\"add\"").count(),
+        12,
+        "{recorded}"
+    );
+
+    let places = ["frontend.web.filter.1", "backend.apps.persistence"];
+    let replay = |place, plugin| {
+        [
+            "replay", "r.jsonl", "--use", place, "--plugin", plugin, "-c", config,
+        ]
+    };
+    for (place, plugin) in places.into_iter().zip(["rate-limit", "stick"]) {
+        let shown = tools.run(&replay(place, plugin)).await.succeeded();
+        assert!(shown.contains("       0 different"), "{shown}");
+        assert!(!shown.contains("note:"), "{shown}");
+    }
+
+    // A stricter limit, for which the tables that were granted are in the recording: 16 to 20 are denied now.
+    let stricter =
+        r#"{"table":"clients","retry_after":false,"limit":[{"counter":"requests","most":15}]}"#;
+    tools.write("stricter.json", stricter);
+    let stricter = [
+        "replay",
+        "r.jsonl",
+        "--plugin",
+        "rate-limit",
+        "--config",
+        "stricter.json",
+    ];
+    let shown = tools.run(&stricter).await.failed();
+    assert!(shown.contains("       5 different"), "{shown}");
+    assert!(
+        shown.contains("- pass") && shown.contains("+ deny 429"),
+        "{shown}"
+    );
+
+    // Without what counters answered all begins at nothing.
+    let bare = recorded.replace("\"counters\":[{\"asked\"", "\"unknown\":[{\"asked\"");
+    assert_ne!(bare, recorded);
+    tools.write("r.jsonl", bare);
+    let shown = tools.run(&replay(places[0], "rate-limit")).await.failed();
+    assert!(shown.contains("       7 different"), "{shown}");
+    assert!(shown.contains("they count from nothing"), "{shown}");
+}

@@ -6,9 +6,12 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
 use crate::{
-    config::{self, Config, PluginUse},
+    config::{self, Config, Counter, CounterTable, PluginUse, WhenFull},
     model::BackendName,
-    plugin::maps::MapStore,
+    plugin::{
+        counters::{CounterStore, KnownTables},
+        maps::MapStore,
+    },
     telemetry::story::RecordHead,
     workbench::{
         Subject,
@@ -43,6 +46,7 @@ struct Setting {
     config: String,
     backends: Option<Vec<BackendName>>,
     maps: MapStore,
+    counters: CounterStore,
     deadline: Duration,
     memory: usize,
 }
@@ -62,6 +66,7 @@ pub fn replay(options: &Replay) -> anyhow::Result<ExitCode> {
             config: &setting.config,
             backends: setting.backends.as_deref(),
             maps: &setting.maps,
+            counters: &setting.counters,
             deadline: setting.deadline,
             memory: setting.memory,
         },
@@ -90,6 +95,7 @@ fn setting(options: &Replay, head: &RecordHead, place: &str) -> anyhow::Result<S
         config,
         backends: None,
         maps: MapStore::default(),
+        counters: recorded_tables(head, place),
         deadline: Duration::from_millis(100),
         memory: 32 << 20,
     };
@@ -127,8 +133,49 @@ fn of_config(file: &std::path::Path, place: &str) -> anyhow::Result<Setting> {
         deadline: used.deadline,
         memory: used.memory,
         backends: Some(config.backends.iter().map(|it| it.name.clone()).collect()),
+        counters: tables(
+            config
+                .counters
+                .iter()
+                .filter(|it| used.grants.counters.contains(&it.name)),
+        ),
         maps,
     })
+}
+
+/// Empty tables.
+fn tables<'a>(declared: impl Iterator<Item = &'a CounterTable>) -> CounterStore {
+    let declared: Vec<_> = declared.cloned().collect();
+    CounterStore::of(&declared, &mut KnownTables::default())
+}
+
+/// Those that the plugin of the recording was granted, empty.
+fn recorded_tables(head: &RecordHead, place: &str) -> CounterStore {
+    let used = head.uses.iter().find(|used| used.place == place);
+    let shown = used
+        .map(|used| used.counters.as_slice())
+        .unwrap_or_default();
+    let declared: Vec<_> = shown
+        .iter()
+        .map(|table| CounterTable {
+            name: table.name.clone(),
+            size: table.size,
+            expire: table.expire.map(Duration::from_millis),
+            counters: table
+                .counters
+                .iter()
+                .map(|counter| Counter {
+                    name: counter.name.clone(),
+                    window: counter.window.map(Duration::from_millis),
+                })
+                .collect(),
+            when_full: match table.refuses {
+                true => WhenFull::Refuse,
+                false => WhenFull::Evict,
+            },
+        })
+        .collect();
+    tables(declared.iter())
 }
 
 /// The use that a recording calls `place`.

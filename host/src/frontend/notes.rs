@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::facts::Facts;
 use crate::{
     model::{ConnectionDecision, Decision, Edit, Found, Hook, Input, Outcome, Verdict},
-    plugin::{Call, Instance, Plugin},
+    plugin::{Call, Handed, Instance, Plugin},
     telemetry::story::ServerShown,
 };
 
@@ -50,8 +50,8 @@ pub struct Notes {
     /// When the plugin was asked that is being asked now.
     asked: Cell<Option<Instant>>,
     failed: Cell<bool>,
-    /// The random numbers that the plugin was given that is being asked.
-    rolls: RefCell<Vec<u64>>,
+    /// What the plugin was given that is being asked.
+    handed: RefCell<Handed>,
     list: RefCell<Vec<Note>>,
 }
 
@@ -118,7 +118,7 @@ pub enum Answer {
 #[derive(Debug, Default)]
 pub struct Detail {
     pub spent: Option<Spent>,
-    pub rolls: Vec<u64>,
+    pub handed: Handed,
     pub values: Option<Vec<Option<String>>>,
     /// The persistence key that `assigned` was called with.
     pub assigned: Option<String>,
@@ -186,8 +186,8 @@ impl Notes {
         if !self.attention.is_full() {
             return ask(instance);
         }
-        let (answer, rolls) = instance.with_rolls(ask);
-        self.rolls.replace(rolls);
+        let (answer, handed) = instance.watched(ask);
+        self.handed.replace(handed);
         answer
     }
 
@@ -207,7 +207,7 @@ impl Notes {
         let detail = self.attention.is_full().then(|| {
             Box::new(Detail {
                 spent: self.spent(),
-                rolls: self.rolls.take(),
+                handed: self.handed.take(),
                 values: Some(values(facts, inputs)),
                 ..Detail::default()
             })
@@ -251,7 +251,7 @@ impl Notes {
         self.failed.set(true);
         let detail = Detail {
             spent: self.spent(),
-            rolls: self.rolls.take(),
+            handed: self.handed.take(),
             values: Some(values(facts, inputs)),
             ..Detail::default()
         };

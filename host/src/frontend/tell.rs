@@ -16,12 +16,17 @@ use super::{
     worker::RequestId,
 };
 use crate::{
+    config::{CounterTable, WhenFull},
     http::request::RequestHead,
     model::{BackendName, Edit, Header, Input, Outcome, Verdict, words},
-    plugin::{Call, Plugin},
+    plugin::{
+        Call, Plugin,
+        counters::{Consulted, Told},
+    },
     telemetry::story::{
-        self, AnswerShown, Given, Kept, Mask, OutcomeShown, PickAsked, RequestShown, Secrets,
-        ServerShown, Spoke, Step, Story, UseShown,
+        self, AnswerShown, CounterShown, CountersAnswer, CountersAsked, Given, Kept, Mask,
+        OutcomeShown, PickAsked, RequestShown, Secrets, ServerShown, Spoke, Step, Story,
+        TableShown, UseShown,
     },
 };
 
@@ -179,8 +184,24 @@ pub fn uses(generation: &Generation, mask: &Mask) -> Vec<UseShown> {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            counters: used.plugin.counters().map(table).collect(),
         })
         .collect()
+}
+
+fn table(declared: &CounterTable) -> TableShown {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let counters = declared.counters.iter().map(|counter| CounterShown {
+        name: counter.name.clone(),
+        window: counter.window.map(millis),
+    });
+    TableShown {
+        name: declared.name.clone(),
+        size: declared.size,
+        expire: declared.expire.map(millis),
+        refuses: declared.when_full == WhenFull::Refuse,
+        counters: counters.collect(),
+    }
 }
 
 fn of_backend(backend: &Backend) -> impl Iterator<Item = (String, &PluginUse, Option<&Backend>)> {
@@ -401,6 +422,7 @@ impl Teller<'_> {
             });
             shown.collect()
         });
+        let counters = self.counters(plugin, asked.detail.as_deref(), inputs.as_deref());
         let pick = match asked.answer {
             Answer::Picked { turn, .. } => Some(pick(turn, detail, backend)),
             _ => None,
@@ -416,13 +438,49 @@ impl Teller<'_> {
             inputs,
             // Elsewhere than in a pick, secrets may have been made of them.
             rolls: match asked.call == Call::Pick || self.secrets.are_shown() {
-                true => detail.rolls.clone(),
+                true => detail.handed.rolls.clone(),
                 false => Vec::new(),
             },
+            counters,
             assigned: detail.assigned.clone(),
             pick,
             answer,
         })))
+    }
+
+    /// What tables of counters were asked. Nothing where an input is masked: keys are made of inputs, in ways in which
+    /// a secret is not recognised.
+    fn counters(
+        &self,
+        plugin: &Plugin,
+        detail: Option<&Detail>,
+        inputs: Option<&[Given]>,
+    ) -> Option<Vec<CountersAsked>> {
+        let detail = detail?;
+        plugin.counters().next()?;
+        if inputs?.iter().any(|given| given.masked) {
+            return None;
+        }
+        let consulted = detail.handed.consulted.iter();
+        let text = |text: &str| self.secrets.text(text).0;
+        Some(
+            consulted
+                .map(|Consulted { question, told }| CountersAsked {
+                    asked: question.function.to_owned(),
+                    table: question.table.clone(),
+                    counter: question.counter.clone(),
+                    key: text(&question.key),
+                    number: question.number,
+                    text: text(&question.text),
+                    answer: match told {
+                        Told::Nothing => None,
+                        Told::Number(number) => Some(CountersAnswer::Number(*number)),
+                        Told::Text(value) => Some(CountersAnswer::Text(text(value))),
+                        Told::Done(done) => Some(CountersAnswer::Done(*done)),
+                    },
+                })
+                .collect(),
+        )
     }
 
     fn answer(&self, answer: &Answer, found: &Found<'_>) -> AnswerShown {

@@ -13,7 +13,7 @@ use wasmtime::{
 
 use super::{
     contract::{Import, full_name},
-    counters::{self, Table},
+    counters::{self, Consulted, Question, Table, Told},
     log_gate::{Level, LogGate},
     maps::{Entry, Map},
     runtime::limits,
@@ -21,8 +21,16 @@ use super::{
     wasi::{Stream, WasiState},
 };
 
-/// Random numbers of one call that are kept.
-const MOST_ROLLS: usize = 256;
+/// Random numbers of one call that are kept, and questions about counters.
+const MOST_HANDED: usize = 256;
+
+/// What the proxy gave a plugin within one call besides the call's own values.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// Random numbers.
+    pub rolls: Vec<u64>,
+    pub consulted: Vec<Consulted>,
+}
 
 /// What instances of one plugin use share and see.
 pub(super) struct Surroundings {
@@ -38,8 +46,8 @@ pub(super) struct Surroundings {
 pub(super) struct State {
     surroundings: Arc<Surroundings>,
     random: Random,
-    /// The random numbers of the running call, where they are kept.
-    rolls: Option<Vec<u64>>,
+    /// What the running call was given, where that is kept.
+    handed: Option<Box<Handed>>,
     memory: Memory,
     imports_left: u32,
     /// None for a component that imports nothing of WASI.
@@ -62,7 +70,7 @@ impl State {
         Self {
             surroundings,
             random: Random::default(),
-            rolls: None,
+            handed: None,
             memory: Memory {
                 limit: memory,
                 used: 0,
@@ -148,22 +156,41 @@ impl State {
             Some(stage) => stage.roll(),
             None => self.random.next()?,
         };
-        if let Some(rolls) = &mut self.rolls
-            && rolls.len() < MOST_ROLLS
+        if let Some(handed) = &mut self.handed
+            && handed.rolls.len() < MOST_HANDED
         {
-            rolls.push(rolled);
+            handed.rolls.push(rolled);
         }
         Ok(rolled)
     }
 
-    /// Keeps the random numbers that are given out from now on.
-    pub fn keep_rolls(&mut self) {
-        self.rolls = Some(Vec::new());
+    /// Keeps what is given out from now on.
+    pub fn keep_handed(&mut self) {
+        self.handed = Some(Box::default());
     }
 
-    /// Those that were, and keeps no more.
-    pub fn take_rolls(&mut self) -> Vec<u64> {
-        self.rolls.take().unwrap_or_default()
+    /// What was, and keeps no more.
+    pub fn take_handed(&mut self) -> Handed {
+        self.handed.take().map(|handed| *handed).unwrap_or_default()
+    }
+
+    /// Whether somebody wants to know what counters are asked, or has answers from a recording.
+    pub fn is_watched(&self) -> bool {
+        self.handed.is_some() || self.surroundings.stage.is_some()
+    }
+
+    /// What a recording that is replayed has as the answer to a question about counters.
+    pub fn recorded(&self, question: &Question) -> Option<Told> {
+        self.surroundings.stage.as_ref()?.told(question)
+    }
+
+    /// Takes note of what counters were asked.
+    pub fn consulted(&mut self, consulted: Consulted) {
+        if let Some(handed) = &mut self.handed
+            && handed.consulted.len() < MOST_HANDED
+        {
+            handed.consulted.push(consulted);
+        }
     }
 
     pub fn count_import(&mut self) -> wasmtime::Result<()> {

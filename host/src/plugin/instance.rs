@@ -16,7 +16,7 @@ use super::{
     contract::Role,
     error::{Call, CallError, CallFault},
     exports::{Exports, WrongInterface},
-    imports::{Overrun, State},
+    imports::{Handed, Overrun, State},
     log_gate::printable,
     plugin::Core,
     runtime::Runtime,
@@ -147,11 +147,11 @@ impl Instance {
         self.store.data().memory()
     }
 
-    /// Has `ask` make a call, and says which random numbers the plugin was given meanwhile.
-    pub fn with_rolls<T>(&mut self, ask: impl FnOnce(&mut Self) -> T) -> (T, Vec<u64>) {
-        self.store.data_mut().keep_rolls();
+    /// Has `ask` make a call, and says what the plugin was given by the proxy meanwhile.
+    pub fn watched<T>(&mut self, ask: impl FnOnce(&mut Self) -> T) -> (T, Handed) {
+        self.store.data_mut().keep_handed();
         let answer = ask(self);
-        (answer, self.store.data_mut().take_rolls())
+        (answer, self.store.data_mut().take_handed())
     }
 
     /// Has `ask` make a call that may take `left` and no longer than usual.

@@ -43,6 +43,7 @@ pub use code_cache::user_code_cache;
 pub use component::{Component, Digest};
 pub use contract::{Import, Place, Role};
 pub use error::{Call, CallError, CallFault, Cause, LoadError, LoadFault, RuntimeError, Violation};
+pub use imports::Handed;
 pub use inspect::{Asks, Inspection};
 pub use instance::Instance;
 pub use offload::{Offload, OffloadError};

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use wasmtime::component::InstancePre;
 
 use crate::{
-    config::{Grants, PluginSource, PluginUse},
+    config::{CounterTable, Grants, PluginSource, PluginUse},
     model::{BackendName, Hook, Input, PluginName},
 };
 
@@ -129,6 +129,12 @@ impl Plugin {
             }
         };
         Err(self.core.error(Call::Configure, fault))
+    }
+
+    /// The tables of counters that it was granted.
+    pub fn counters(&self) -> impl Iterator<Item = &CounterTable> {
+        let tables = self.core.surroundings.counters.iter();
+        tables.map(|table| table.declared())
     }
 
     /// Like [`instantiate`](Self::instantiate), for an instance whose answers are only compared: it leaves

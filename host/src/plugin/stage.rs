@@ -4,11 +4,13 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
+
+use super::counters::{Consulted, Prompter, Question, Told};
 
 /// Takes the place of the system's clock and random numbers for all plugins of a
 /// [`Runtime`](super::Runtime).
@@ -19,6 +21,7 @@ pub struct Stage {
     dice: AtomicU64,
     /// What they show before all else.
     loaded: Mutex<VecDeque<u64>>,
+    prompter: Mutex<Prompter>,
 }
 
 impl Stage {
@@ -44,6 +47,25 @@ impl Stage {
     pub fn load_dice(&self, rolls: &[u64]) {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         *loaded = rolls.iter().copied().collect();
+    }
+
+    /// Has counters answer as they did when this was recorded, in place of what they would answer; `None`: as they
+    /// would.
+    pub fn load_counters(&self, recorded: Option<Vec<Consulted>>) {
+        self.prompter().load(recorded);
+    }
+
+    /// Questions about counters so far that were not in what was loaded.
+    pub fn unknown_questions(&self) -> u64 {
+        self.prompter().unknown()
+    }
+
+    pub(super) fn told(&self, question: &Question) -> Option<Told> {
+        self.prompter().told(question)
+    }
+
+    fn prompter(&self) -> MutexGuard<'_, Prompter> {
+        self.prompter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn now(&self) -> u64 {

@@ -5,7 +5,8 @@ use std::fmt;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::telemetry::story::{
-    AnswerShown, Asked, Given, Kept, PickAsked, ServerShown, Spoke, Step, Story,
+    AnswerShown, Asked, CountersAnswer, CountersAsked, Given, Kept, PickAsked, ServerShown, Spoke,
+    Step, Story,
 };
 
 /// Servers of a pick that are named; who wants more has `--json`.
@@ -121,6 +122,9 @@ fn asked(story: &Story, asked: &Asked, f: &mut fmt::Formatter<'_>) -> fmt::Resul
             .iter()
             .try_for_each(|given| writeln!(f, "{indent}{}", self::given(given)))?,
     }
+    for counters in asked.counters.iter().flatten() {
+        writeln!(f, "{indent}{}", self::counters(counters))?;
+    }
     if let Some(server) = &asked.assigned {
         writeln!(f, "{indent}server = {server:?}")?;
     }
@@ -139,6 +143,29 @@ fn given(given: &Given) -> String {
         Some(value) => format!("{} = {value:?}{masked}", given.input),
         None => format!("no {}", given.input),
     }
+}
+
+/// `add clients.requests 127.0.0.1 1: 17`
+fn counters(asked: &CountersAsked) -> String {
+    let mut text = format!("{} {}", asked.asked, asked.table);
+    if !asked.counter.is_empty() {
+        text.push_str(&format!(".{}", asked.counter));
+    }
+    text.push_str(&format!(" {:?}", asked.key));
+    if asked.number > 0 {
+        text.push_str(&format!(" {}", asked.number));
+    }
+    if !asked.text.is_empty() {
+        text.push_str(&format!(" {:?}", asked.text));
+    }
+    match &asked.answer {
+        None => text.push_str(": nothing"),
+        Some(CountersAnswer::Number(number)) => text.push_str(&format!(": {number}")),
+        Some(CountersAnswer::Text(value)) => text.push_str(&format!(": {value:?}")),
+        Some(CountersAnswer::Done(true)) => text.push_str(": done"),
+        Some(CountersAnswer::Done(false)) => text.push_str(": not done"),
+    }
+    text
 }
 
 fn pick(pick: &PickAsked) -> String {

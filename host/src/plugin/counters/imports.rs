@@ -7,7 +7,10 @@ use wasmtime::{
 
 use crate::plugin::{contract::full_name, imports::State};
 
-use super::Table;
+use super::{
+    Table,
+    consulted::{Answer, Consulted, Question},
+};
 
 /// Makes `counters` available.
 pub(in crate::plugin) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -43,6 +46,7 @@ fn link_counts(counters: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
          (table, counter, key, amount): (WasmStr, WasmStr, WasmStr, u64)| {
             on_counter(
                 &mut store,
+                ("add", amount),
                 (table, counter, key),
                 |state, table, counter, key| {
                     let now = state.counting_clock();
@@ -58,9 +62,12 @@ fn link_counts(counters: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
     counters.func_wrap(
         "read",
         |mut store: StoreContextMut<'_, State>, named: Named| {
-            on_counter(&mut store, named, |state, table, counter, key| {
-                table.read(counter, key, state.counting_clock())
-            })
+            on_counter(
+                &mut store,
+                ("read", 0),
+                named,
+                |state, table, counter, key| table.read(counter, key, state.counting_clock()),
+            )
         },
     )?;
     counters.func_wrap(
@@ -69,6 +76,7 @@ fn link_counts(counters: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
          (table, counter, key, most): (WasmStr, WasmStr, WasmStr, u64)| {
             on_counter(
                 &mut store,
+                ("falls-to", most),
                 (table, counter, key),
                 |state, table, counter, key| {
                     table.falls_to(counter, key, most, state.counting_clock())
@@ -81,6 +89,7 @@ fn link_counts(counters: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
 /// Has `act` answer about a key's counter; none if there is no such counter in a table that was granted.
 fn on_counter(
     store: &mut StoreContextMut<'_, State>,
+    (function, number): (&'static str, u64),
     (table, counter, key): Named,
     act: impl FnOnce(&State, &Table, usize, &str) -> Option<u64>,
 ) -> wasmtime::Result<(Option<u64>,)> {
@@ -91,16 +100,32 @@ fn on_counter(
     let found = state
         .counters(&table)
         .and_then(|table| Some((table, table.counter(&counter)?)));
-    Ok((found.and_then(|(table, counter)| act(state, table, counter, &key)),))
+    let answer = found.and_then(|(table, counter)| act(state, table, counter, &key));
+    if !state.is_watched() {
+        return Ok((answer,));
+    }
+    let question = Question {
+        counter: counter.into_owned(),
+        number,
+        ..about(function, &table, &key)
+    };
+    Ok((settled(store, question, answer),))
 }
 
 fn link_values(counters: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     counters.func_wrap(
         "value",
         |mut store: StoreContextMut<'_, State>, (table, key): (WasmStr, WasmStr)| {
-            on_key(&mut store, (table, key), |state, table, key| {
-                table.value(key, state.counting_clock())
-            })
+            store.data_mut().count_import()?;
+            let (table, key) = (table.to_str(&store)?, key.to_str(&store)?);
+            let state = store.data();
+            let granted = state.counters(&table);
+            let value = granted.and_then(|table| table.value(&key, state.counting_clock()));
+            if !state.is_watched() {
+                return Ok((value,));
+            }
+            let question = about("value", &table, &key);
+            Ok((settled(&mut store, question, value),))
         },
     )?;
     counters.func_wrap(
@@ -114,29 +139,51 @@ fn link_values(counters: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
             let kept = state.counters(&table).is_some_and(|table| {
                 state.is_on_trial() || table.set_value(&key, &value, state.counting_clock())
             });
-            Ok((kept,))
+            if !state.is_watched() {
+                return Ok((kept,));
+            }
+            let question = Question {
+                text: value.into_owned(),
+                ..about("set-value", &table, &key)
+            };
+            Ok((settled(&mut store, question, kept),))
         },
     )?;
     counters.func_wrap(
         "remove",
         |mut store: StoreContextMut<'_, State>, (table, key): (WasmStr, WasmStr)| {
-            let (removed,) = on_key(&mut store, (table, key), |state, table, key| {
-                (!state.is_on_trial() && table.remove(key, state.counting_clock())).then_some(())
-            })?;
-            Ok((removed.is_some(),))
+            store.data_mut().count_import()?;
+            let (table, key) = (table.to_str(&store)?, key.to_str(&store)?);
+            let state = store.data();
+            let removed = state.counters(&table).is_some_and(|table| {
+                !state.is_on_trial() && table.remove(&key, state.counting_clock())
+            });
+            if !state.is_watched() {
+                return Ok((removed,));
+            }
+            let question = about("remove", &table, &key);
+            Ok((settled(&mut store, question, removed),))
         },
     )
 }
 
-/// Has `act` answer about a key; none if no such table was granted.
-fn on_key<R>(
-    store: &mut StoreContextMut<'_, State>,
-    (table, key): (WasmStr, WasmStr),
-    act: impl FnOnce(&State, &Table, &str) -> Option<R>,
-) -> wasmtime::Result<(Option<R>,)> {
-    store.data_mut().count_import()?;
-    let (table, key) = (table.to_str(&*store)?, key.to_str(&*store)?);
-    let state = store.data();
-    let found = state.counters(&table);
-    Ok((found.and_then(|table| act(state, table, &key)),))
+fn about(function: &'static str, table: &str, key: &str) -> Question {
+    Question {
+        function,
+        table: table.to_owned(),
+        counter: String::new(),
+        key: key.to_owned(),
+        number: 0,
+        text: String::new(),
+    }
+}
+
+/// The answer that is given: `own`, unless a recording that is replayed has another one. Notes it where the call is
+/// recorded.
+fn settled<A: Answer>(store: &mut StoreContextMut<'_, State>, question: Question, own: A) -> A {
+    let recorded = store.data().recorded(&question).and_then(A::of);
+    let answer = recorded.unwrap_or(own);
+    let told = answer.told();
+    store.data_mut().consulted(Consulted { question, told });
+    answer
 }

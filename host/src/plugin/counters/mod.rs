@@ -3,6 +3,7 @@
 //!
 //! What is counted stays in this process.
 
+mod consulted;
 mod imports;
 mod keys;
 mod table;
@@ -18,6 +19,8 @@ use std::{
 
 use crate::config::CounterTable;
 
+pub(super) use consulted::Prompter;
+pub use consulted::{Consulted, Question, Told};
 pub(super) use imports::link;
 pub use table::{KEY_LIMIT, Row, Rows, Table, VALUE_LIMIT};
 

@@ -118,6 +118,7 @@ mod tests {
                 masked: false,
             }]),
             rolls: Vec::new(),
+            counters: None,
             assigned: None,
             pick: Some(PickAsked {
                 servers: Some(servers.collect()),

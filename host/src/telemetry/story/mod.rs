@@ -59,6 +59,9 @@ pub struct UseShown {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
     pub backends: Vec<String>,
+    /// The tables of counters that it was granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counters: Vec<TableShown>,
 }
 
 /// How a recording went.
@@ -207,12 +210,64 @@ pub struct Asked {
     /// The random numbers that it was given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rolls: Vec<u64>,
+    /// What it asked tables of counters, in that order; none if that was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Vec<CountersAsked>>,
     /// The persistence key that `assigned` was called with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pick: Option<PickAsked>,
     pub answer: AnswerShown,
+}
+
+/// A table of counters was asked something, or told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountersAsked {
+    /// `add`, `read`, `falls-to`, `value`, `set-value` or `remove`.
+    pub asked: String,
+    pub table: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub counter: String,
+    pub key: String,
+    /// What was added, or the most that it is to fall to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub number: u64,
+    /// The value that was to be kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// None: there is no such thing.
+    pub answer: Option<CountersAnswer>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CountersAnswer {
+    Done(bool),
+    Number(u64),
+    Text(String),
+}
+
+/// A table of counters as weir.toml declares it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableShown {
+    pub name: String,
+    pub size: usize,
+    /// In milliseconds; none: as long as there is room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire: Option<u64>,
+    /// Whether a key that finds it full is not counted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub refuses: bool,
+    pub counters: Vec<CounterShown>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterShown {
+    pub name: String,
+    /// In milliseconds; none: a total.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
 }
 
 /// The value of an input.
@@ -276,6 +331,11 @@ pub struct ReplyShown {
     pub bytes: u64,
     /// SHA-256 of the body in hexadecimal digits.
     pub digest: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

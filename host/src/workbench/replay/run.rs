@@ -4,15 +4,18 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     Comparison, Difference,
-    calls::{Call, Told, calls_of, place_of},
+    calls::{Call, Told as Event, calls_of, place_of},
 };
 use crate::{
     model::{BackendName, Candidate, Hook, Outcome},
     plugin::{
-        CallError, Import, Instance, LoadError, Place, Plugin, counters::CounterStore,
+        CallError, Import, Instance, LoadError, Place, Plugin,
+        counters::{Consulted, CounterStore, Question, Told},
         maps::MapStore,
     },
-    telemetry::story::{AnswerShown, Asked, Given, Mask, Secrets, ServerShown, Story},
+    telemetry::story::{
+        AnswerShown, Asked, CountersAnswer, CountersAsked, Given, Mask, Secrets, ServerShown, Story,
+    },
     workbench::{Setup, Subject},
 };
 
@@ -31,6 +34,8 @@ pub struct Playing<'a> {
     /// Those that exist; `None`: whichever the plugin names.
     pub backends: Option<&'a [BackendName]>,
     pub maps: &'a MapStore,
+    /// Empty tables, for questions that were not recorded.
+    pub counters: &'a CounterStore,
     pub deadline: Duration,
     pub memory: usize,
 }
@@ -54,8 +59,7 @@ pub fn play(subject: &Subject, playing: &Playing<'_>) -> Result<Comparison, Repl
         config: playing.config,
         backends: playing.backends,
         maps: playing.maps,
-        // What was counted is in the recorded answers only; the new version counts from nothing.
-        counters: &CounterStore::default(),
+        counters: playing.counters,
         deadline: playing.deadline,
         memory: playing.memory,
     })?;
@@ -74,6 +78,12 @@ pub fn play(subject: &Subject, playing: &Playing<'_>) -> Result<Comparison, Repl
     for call in calls {
         replay.call(&call);
     }
+    let unknown = subject.stage().unknown_questions();
+    if unknown > 0 {
+        replay.comparison.notes.push(format!(
+            "it asked counters {unknown} times what was not recorded: they answered what it has counted since the recording began"
+        ));
+    }
     Ok(replay.comparison)
 }
 
@@ -81,11 +91,19 @@ pub fn play(subject: &Subject, playing: &Playing<'_>) -> Result<Comparison, Repl
 fn notes(subject: &Subject, plugin: &Plugin, calls: &[Call<'_>]) -> Vec<String> {
     let mut notes = Vec::new();
     let rolled =
-        |call: &Call<'_>| matches!(call.told, Told::Asked(asked) if !asked.rolls.is_empty());
+        |call: &Call<'_>| matches!(call.told, Event::Asked(asked) if !asked.rolls.is_empty());
     let imports = subject.component().imports();
     if imports.contains(&Import::Random) && !calls.iter().any(rolled) {
         notes
             .push("it uses random numbers, and none were recorded: they are others now".to_owned());
+    }
+    let counted =
+        |call: &Call<'_>| matches!(call.told, Event::Asked(asked) if asked.counters.is_some());
+    if imports.contains(&Import::Counters) && !calls.iter().any(counted) {
+        notes.push(
+            "it asks counters, and what they answered was not recorded: they count from nothing"
+                .to_owned(),
+        );
     }
     if plugin.has_feedback() {
         notes.push(
@@ -126,8 +144,8 @@ impl Replay<'_> {
     fn call(&mut self, call: &Call<'_>) {
         self.subject.stage().set_clock(call.at / 1_000);
         match call.told {
-            Told::Asked(asked) => self.asked(call, asked),
-            Told::Observed {
+            Event::Asked(asked) => self.asked(call, asked),
+            Event::Observed {
                 server,
                 outcome,
                 microseconds,
@@ -137,6 +155,9 @@ impl Replay<'_> {
 
     fn asked(&mut self, call: &Call<'_>, asked: &Asked) {
         self.subject.stage().load_dice(&asked.rolls);
+        let consulted = asked.counters.as_deref();
+        let consulted = consulted.map(|all| all.iter().map(consulted_then).collect());
+        self.subject.stage().load_counters(consulted);
         if asked.answer.failed.is_some() {
             let why = "the plugin of the recording had failed at it".to_owned();
             return self.comparison.leave_out(why);
@@ -289,6 +310,31 @@ impl Replay<'_> {
             local.instance = None;
             self.comparison.failed += 1;
         }
+    }
+}
+
+/// The functions of tables of counters.
+const FUNCTIONS: [&str; 6] = ["add", "read", "falls-to", "value", "set-value", "remove"];
+
+fn consulted_then(asked: &CountersAsked) -> Consulted {
+    let functions = FUNCTIONS.into_iter();
+    let function = functions.filter(|name| *name == asked.asked).next();
+    Consulted {
+        question: Question {
+            // One that this Weir does not know is never asked.
+            function: function.unwrap_or_default(),
+            table: asked.table.clone(),
+            counter: asked.counter.clone(),
+            key: asked.key.clone(),
+            number: asked.number,
+            text: asked.text.clone(),
+        },
+        told: match &asked.answer {
+            None => Told::Nothing,
+            Some(CountersAnswer::Number(number)) => Told::Number(*number),
+            Some(CountersAnswer::Text(text)) => Told::Text(text.clone()),
+            Some(CountersAnswer::Done(done)) => Told::Done(*done),
+        },
     }
 }
 
