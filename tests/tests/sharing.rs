@@ -1,5 +1,10 @@
 //! Components out of a registry: sent, fetched, pinned, signed, and what happens when any of it goes wrong.
 
+#[path = "sharing/cosign.rs"]
+mod cosign;
+#[path = "sharing/running.rs"]
+mod running;
+
 use std::{fs, path::Path};
 
 use tokio::{
