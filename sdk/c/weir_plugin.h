@@ -26,8 +26,20 @@ static inline weir_text weir_text_of(const char *text) {
 /* A copy for an answer. */
 static inline plugin_string_t weir_copy(weir_text text) {
   plugin_string_t copy;
-  plugin_string_dup_n(&copy, (const char *)text.ptr, text.len);
+  /* What is not there is copied as an empty text. */
+  plugin_string_dup_n(&copy, text.ptr ? (const char *)text.ptr : "", text.len);
   return copy;
+}
+
+/* For a call of the proxy, which only reads it. */
+static inline plugin_string_t weir_lent(weir_text text) {
+  return (plugin_string_t){(uint8_t *)text.ptr, text.len};
+}
+
+/* Writes to the plugin's log, of which 20 messages a second are kept: `weir_log(WEIR_PLUGIN_LOG_LEVEL_INFO, text)`. */
+static inline void weir_log(weir_plugin_log_level_t level, weir_text message) {
+  plugin_string_t text = weir_lent(message);
+  weir_plugin_log_write(level, &text);
 }
 
 /* The texts joined, for an answer. */

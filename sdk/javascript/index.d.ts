@@ -154,9 +154,9 @@ export interface Pick {
   turn: number;
   values: Value[];
   /** One per server; empty unless `needs.loads()` was called. */
-  loads: ArrayLike<number> & Iterable<number>;
+  loads: readonly number[] | Uint32Array;
   /** Servers that this exchange has failed on or that have no room. Mostly empty. */
-  tried: ArrayLike<number> & Iterable<number>;
+  tried: readonly number[] | Uint32Array;
 }
 
 export type Outcome = 'success' | 'connect-failed' | 'timed-out' | 'server-error' | 'aborted';

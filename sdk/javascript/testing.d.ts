@@ -19,3 +19,12 @@ export interface Loaded {
 
 /** `plugin` is what `definePlugin` made, or a module that exports parts of it. */
 export function load(plugin: Partial<PluginExports>, config?: unknown): Loaded;
+
+/** Grants maps: `{ tiers: { '/gold': 'fast' } }`, which match exactly. Without any, `maps` is not imported. */
+export function setMaps(maps?: Record<string, Record<string, string>>): void;
+
+/**
+ * Grants empty tables of counters, each counter with its window in milliseconds or 0 for a total. Time does not pass,
+ * so a rate is what was added. Without any, `counters` is not imported.
+ */
+export function setCounters(tables?: Record<string, Record<string, number>>): void;

@@ -1,5 +1,7 @@
 // A plugin under test: configured and called as the proxy does it, in plain Node.
 
+import { host } from './index.js';
+
 /** Configures `plugin`, the exports that `definePlugin` made. Throws what `configure` throws. */
 export function load(plugin, config = {}) {
   const needs = plugin.lifecycle.configure(JSON.stringify(config));
@@ -70,4 +72,75 @@ class Loaded {
   assigned(server, facts = {}) {
     return this.#plugin.persistence.assigned(server, this.#values('assigned', facts));
   }
+}
+
+/** Grants maps: `{ tiers: { '/gold': 'fast' } }`, which match exactly. Without any, `maps` is not imported. */
+export function setMaps(all) {
+  host.maps = all && {
+    lookup: (name, key) => all[name]?.[key],
+    version: (name) => (name in all ? 1n : 0n),
+    entries: (name) => Object.entries(all[name] ?? {}),
+  };
+}
+
+/**
+ * Grants empty tables of counters, each counter with its window in milliseconds or 0 for a total:
+ * `{ clients: { requests: 10_000 } }`. Time does not pass, so a rate is what was added. Without any, `counters` is not
+ * imported.
+ */
+export function setCounters(tables) {
+  host.counters = tables && new Tables(tables);
+}
+
+const LONGEST_VALUE = 256;
+
+class Tables {
+  #declared;
+  #rows = new Map();
+
+  constructor(tables) { this.#declared = tables; }
+
+  #has(table, counter) { return counter in (this.#declared[table] ?? {}); }
+
+  #row(table, key) { return this.#rows.get(JSON.stringify([table, key])); }
+
+  #madeRow(table, key) {
+    const row = this.#row(table, key) ?? { counts: {}, value: undefined };
+    this.#rows.set(JSON.stringify([table, key]), row);
+    return row;
+  }
+
+  declared(table) {
+    const declared = this.#declared[table];
+    return declared && Object.entries(declared).map(([name, window]) => [name, BigInt(window)]);
+  }
+
+  add(table, counter, key, amount) {
+    if (!this.#has(table, counter)) return undefined;
+    const { counts } = this.#madeRow(table, key);
+    counts[counter] = (counts[counter] ?? 0n) + amount;
+    return counts[counter];
+  }
+
+  read(table, counter, key) {
+    const row = this.#has(table, counter) ? this.#row(table, key) : undefined;
+    return row && (row.counts[counter] ?? 0n);
+  }
+
+  fallsTo(table, counter, key, most) {
+    if (!this.#has(table, counter)) return undefined;
+    if ((this.read(table, counter, key) ?? 0n) <= most) return 0n;
+    const window = this.#declared[table][counter];
+    return window > 0 ? BigInt(window) : undefined;
+  }
+
+  value(table, key) { return this.#row(table, key)?.value; }
+
+  setValue(table, key, value) {
+    const fits = table in this.#declared && new TextEncoder().encode(value).length <= LONGEST_VALUE;
+    if (fits) this.#madeRow(table, key).value = value;
+    return fits;
+  }
+
+  remove(table, key) { return this.#rows.delete(JSON.stringify([table, key])); }
 }

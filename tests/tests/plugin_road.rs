@@ -369,3 +369,112 @@ async fn a_language_whose_tools_are_missing_says_what_to_install() {
         assert!(shown.contains("apt-get install"), "{shown}");
     }
 }
+
+/// Runs npm in a project, or a program that it has installed; false, with the reason printed, if it can't fetch.
+async fn npm(folder: &Path, program: &str, words: &[&str]) -> (bool, String) {
+    let output = Command::new(program)
+        .args(words)
+        .current_dir(folder)
+        .env(
+            "npm_config_cache",
+            repository().join("target/languages/kept/npm"),
+        )
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("npm is here, which was looked at");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let said = said(&output.stdout) + &said(&output.stderr);
+    (output.status.success(), said)
+}
+
+/// What tsc says of the project in `folder`; empty if it has nothing to say.
+async fn tsc(folder: &Path) -> String {
+    let (accepted, said) = npm(folder, "node_modules/.bin/tsc", &[]).await;
+    assert_eq!(accepted, said.is_empty(), "{said}");
+    said
+}
+
+#[tokio::test]
+async fn tsc_checks_plugins_against_the_sdks_types_and_typescript_becomes_a_component() {
+    if !(JAVASCRIPT.is_here)() {
+        return;
+    }
+    let command = newcomer();
+    for kind in KINDS {
+        new(&command, kind, &JAVASCRIPT, kind).await;
+    }
+    let folder = command.folder().join("filter");
+    let install = [
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--save-dev",
+        "typescript@5",
+    ];
+    let (fetched, said) = npm(&folder, "npm", &install).await;
+    if !fetched {
+        eprintln!("skipped: {said}");
+        return;
+    }
+    for kind in KINDS {
+        let project = command.folder().join(kind);
+        if kind != "filter" {
+            symlink(folder.join("node_modules"), project.join("node_modules")).unwrap();
+        }
+        assert_eq!(tsc(&project).await, "", "{kind} as it is in JavaScript");
+    }
+
+    // The same with types of its own.
+    let text = command.read("filter/plugin.js");
+    let typed = text
+        .replace("import { ", "import { type Needs, ")
+        .replace(
+            "configure(config, needs)",
+            "configure(config: Config, needs: Needs)",
+        )
+        .replace(
+            "export const",
+            "interface Config {\n  header: string;\n  gold: string;\n}\n\nexport const",
+        );
+    fs::remove_file(folder.join("plugin.js")).unwrap();
+    command.write("filter/plugin.ts", &typed);
+    assert_eq!(tsc(&folder).await, "");
+    for (right, wrong, error) in [
+        (
+            "values[tier] ===",
+            "values[tier].trim() ===",
+            "possibly 'undefined'",
+        ),
+        (
+            "config.header)",
+            "config.haeder)",
+            "Property 'haeder' does not exist",
+        ),
+        (
+            "useBackend(gold)",
+            "useBackend('gold')",
+            "is not assignable to parameter of type 'number'",
+        ),
+        (
+            "needs.backend(",
+            "needs.backends(",
+            "Property 'backends' does not exist",
+        ),
+    ] {
+        assert!(typed.contains(right), "{right}");
+        command.write("filter/plugin.ts", typed.replace(right, wrong));
+        let said = tsc(&folder).await;
+        assert!(said.contains("plugin.ts") && said.contains(error), "{said}");
+    }
+
+    command.write("filter/plugin.ts", &typed);
+    let manifest = command.read("filter/plugin.toml");
+    command.write(
+        "filter/plugin.toml",
+        manifest.replace("plugin.js", "plugin.ts"),
+    );
+    build(&command, "filter").await;
+    test(&command, "filter").await;
+}

@@ -132,3 +132,8 @@ async fn javascript_plays_every_role() {
 async fn python_plays_every_role() {
     plays_every_role("python").await;
 }
+
+#[tokio::test]
+async fn c_plays_every_role() {
+    plays_every_role("c").await;
+}

@@ -141,26 +141,18 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn answer(door: &Door, json: bool) -> anyhow::Result<Option<Answer>> {
-    let text = door.get("/rollouts")?.text()?;
-    if json {
-        print!("{text}");
-    }
-    Ok(Some(serde_json::from_str(&text)?))
-}
-
 fn list(door: &Door, uses: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let Some(answer) = answer(door, json)? else {
-        return Ok(ExitCode::SUCCESS);
-    };
-    if !json {
-        print!(
+    let text = door.get("/rollouts")?.text()?;
+    let answer: Answer = serde_json::from_str(&text)?;
+    match json {
+        true => print!("{text}"),
+        false => print!(
             "{}",
             show::List {
                 answer: &answer,
                 uses
             }
-        );
+        ),
     }
     Ok(code(answer.rollouts.iter()))
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { ConfigError, connection, counters, definePlugin, deny, edit, host, log, now, pass, reply, useBackend } from '../index.js';
+import { ConfigError, connection, counters, definePlugin, deny, edit, host, log, maps, now, pass, randomU64, reply, useBackend } from '../index.js';
 import { contractVersion, entry, world } from '../build.js';
-import { load } from '../testing.js';
+import { load, setCounters, setMaps } from '../testing.js';
 
 const tiers = definePlugin({
   name: 'tiers',
@@ -160,4 +160,43 @@ test('counters are numbers, and what is not imported says so', () => {
   assert.deepEqual(added, [['clients', 'requests', 'a', 1n]]);
   assert.equal(counters.read('clients', 'requests', 'a'), undefined);
   host.counters = undefined;
+});
+
+test('maps and random numbers are the proxy\'s', () => {
+  assert.throws(() => maps.lookup('tiers', '/gold'), /--import maps/);
+  setMaps({ tiers: { '/gold': 'fast' } });
+  assert.equal(maps.lookup('tiers', '/gold'), 'fast');
+  assert.equal(maps.lookup('tiers', '/'), undefined);
+  assert.deepEqual([maps.version('tiers'), maps.version('other')], [1n, 0n]);
+  assert.deepEqual(maps.entries('tiers'), [['/gold', 'fast']]);
+  setMaps();
+  assert.throws(() => randomU64(), /--import random/);
+  host.random = { getU64: () => 2n ** 63n };
+  assert.equal(randomU64(), 2n ** 63n);
+  host.random = undefined;
+});
+
+test('a plugin that counts is tested with tables in memory', () => {
+  const plugin = definePlugin({
+    name: 'limit',
+    version: '0.1.0',
+    summary: 'Three for each',
+    configure(_, needs) {
+      const client = needs.onRequest.clientAddress();
+      return { onRequest: (values) => (counters.add('clients', 'requests', values[client]) > 3 ? deny(429) : pass()) };
+    },
+  });
+  setCounters({ clients: { requests: 10_000, ever: 0 } });
+  const limit = load(plugin);
+  const verdicts = Array.from({ length: 4 }, () => limit.onRequest({ 'client-address': '10.0.0.1' }).verdict.tag);
+  assert.deepEqual(verdicts, ['pass', 'pass', 'pass', 'deny']);
+  assert.equal(limit.onRequest({ 'client-address': '10.0.0.2' }).verdict.tag, 'pass');
+  assert.deepEqual(counters.declared('clients'), [['requests', 10_000], ['ever', 0]]);
+  assert.deepEqual([counters.declared('other'), counters.add('clients', 'other', 'a')], [undefined, undefined]);
+  assert.equal(counters.fallsTo('clients', 'requests', '10.0.0.1', 3), 10_000);
+  assert.equal(counters.fallsTo('clients', 'requests', '10.0.0.1', 4), 0);
+  assert.deepEqual([counters.setValue('clients', 'a', 'kept'), counters.value('clients', 'a')], [true, 'kept']);
+  assert.equal(counters.setValue('clients', 'a', 'x'.repeat(257)), false);
+  assert.deepEqual([counters.remove('clients', 'a'), counters.remove('clients', 'a')], [true, false]);
+  setCounters();
 });

@@ -13,13 +13,15 @@ from weir_plugin import (
     deny,
     edit,
     log,
+    maps,
     pass_,
+    random_u64,
     reply,
     use_backend,
 )
 from weir_plugin.build import contract_version, entry, world
 from weir_plugin.host import NotImported, functions
-from weir_plugin.testing import Loaded
+from weir_plugin.testing import Loaded, set_counters, set_maps
 
 
 class Tiers(RequestFilter):
@@ -155,6 +157,48 @@ class Counting(unittest.TestCase):
         self.assertEqual(
             counters.add("clients", "requests", "a"), ["clients", "requests", "a", 1]
         )
+
+    def test_a_plugin_that_counts_is_tested_with_tables_in_memory(self):
+        class Limit(RequestFilter):
+            name = "limit"
+
+            def configure(self, config, needs):
+                self.client = needs.on_request.client_address()
+
+            def on_request(self, values):
+                count = counters.add("clients", "requests", values[self.client])
+                return deny(429) if count > 3 else pass_()
+
+        self.addCleanup(set_counters, None)
+        set_counters({"clients": {"requests": 10_000, "ever": 0}})
+        limit = Loaded(Limit())
+        asked = [limit.on_request({"client-address": "10.0.0.1"}).verdict for _ in range(4)]
+        self.assertEqual(asked, ["pass", "pass", "pass", "deny"])
+        self.assertEqual(limit.on_request({"client-address": "10.0.0.2"}).verdict, "pass")
+        self.assertEqual(counters.declared("clients"), [("requests", 10_000), ("ever", 0)])
+        self.assertIsNone(counters.declared("other"))
+        self.assertIsNone(counters.add("clients", "other", "a"))
+        self.assertEqual(counters.falls_to("clients", "requests", "10.0.0.1", 3), 10_000)
+        self.assertEqual(counters.falls_to("clients", "requests", "10.0.0.1", 4), 0)
+        self.assertTrue(counters.set_value("clients", "a", "kept"))
+        self.assertEqual(counters.value("clients", "a"), "kept")
+        self.assertFalse(counters.set_value("clients", "a", "x" * 257))
+        self.assertTrue(counters.remove("clients", "a"))
+        self.assertFalse(counters.remove("clients", "a"))
+
+    def test_maps_and_random_numbers_are_the_proxys(self):
+        with self.assertRaisesRegex(NotImported, "--import maps"):
+            maps.lookup("tiers", "/gold")
+        with self.assertRaisesRegex(NotImported, "--import random"):
+            random_u64()
+        self.addCleanup(set_maps, None)
+        set_maps({"tiers": {"/gold": "fast"}})
+        self.assertEqual([maps.lookup("tiers", key) for key in ("/gold", "/")], ["fast", None])
+        self.assertEqual([maps.version("tiers"), maps.version("other")], [1, 0])
+        self.assertEqual(maps.entries("tiers"), [("/gold", "fast")])
+        self.addCleanup(setattr, functions, "random", None)
+        functions.random = lambda: 2**63
+        self.assertEqual(random_u64(), 2**63)
 
 
 if __name__ == "__main__":

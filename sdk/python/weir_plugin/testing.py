@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Generic, Sequence, TypeVar
 
+from . import host
 from .decision import ConnectionDecision, Decision, Edit
 from .needs import Inputs, Needs
 from .plugin import Found, Pick, Plugin, Server
@@ -72,3 +73,72 @@ def _values(inputs: Inputs, facts: dict[str, str] | None) -> list[str | None]:
         asked = ", ".join(inputs.names) or "nothing"
         raise ValueError(f"the plugin does not ask for {', '.join(strangers)}; it asks for {asked}")
     return [facts.get(name) for name in inputs.names]
+
+
+def set_maps(maps: dict[str, dict[str, str]] | None) -> None:
+    """Grants maps, ``{"tiers": {"/gold": "fast"}}``, which match exactly; ``None``: ``maps`` is not imported."""
+    functions = host.functions
+    if maps is None:
+        functions.lookup = functions.version = functions.entries = None
+        return
+    functions.lookup = lambda name, key: maps.get(name, {}).get(key)
+    functions.version = lambda name: int(name in maps)
+    functions.entries = lambda name: list(maps.get(name, {}).items())
+
+
+def set_counters(tables: dict[str, dict[str, int]] | None) -> None:
+    """Grants empty tables of counters, each counter with its window in milliseconds or 0 for a total:
+    ``{"clients": {"requests": 10_000}}``; ``None``: ``counters`` is not imported.
+
+    Time does not pass, so a rate is what was added.
+    """
+    host.functions.counters = None if tables is None else _Tables(tables)
+
+
+_LONGEST_VALUE = 256
+
+
+class _Tables:
+    def __init__(self, tables: dict[str, dict[str, int]]) -> None:
+        self._declared = tables
+        #: By table and key: counts by counter.
+        self._counts: dict[tuple[str, str], dict[str, int]] = {}
+        self._values: dict[tuple[str, str], str] = {}
+
+    def _has(self, table: str, counter: str) -> bool:
+        return counter in self._declared.get(table, {})
+
+    def declared(self, table: str) -> list[tuple[str, int]] | None:
+        return list(self._declared[table].items()) if table in self._declared else None
+
+    def add(self, table: str, counter: str, key: str, amount: int) -> int | None:
+        if not self._has(table, counter):
+            return None
+        counts = self._counts.setdefault((table, key), {})
+        counts[counter] = counts.get(counter, 0) + amount
+        return counts[counter]
+
+    def read(self, table: str, counter: str, key: str) -> int | None:
+        counts = self._counts.get((table, key)) if self._has(table, counter) else None
+        return None if counts is None else counts.get(counter, 0)
+
+    def falls_to(self, table: str, counter: str, key: str, most: int) -> int | None:
+        if not self._has(table, counter):
+            return None
+        if (self.read(table, counter, key) or 0) <= most:
+            return 0
+        return self._declared[table][counter] or None
+
+    def value(self, table: str, key: str) -> str | None:
+        return self._values.get((table, key))
+
+    def set_value(self, table: str, key: str, value: str) -> bool:
+        fits = table in self._declared and len(value.encode()) <= _LONGEST_VALUE
+        if fits:
+            self._counts.setdefault((table, key), {})
+            self._values[table, key] = value
+        return fits
+
+    def remove(self, table: str, key: str) -> bool:
+        self._values.pop((table, key), None)
+        return self._counts.pop((table, key), None) is not None

@@ -20,12 +20,13 @@ export const { lifecycle, balancer } = definePlugin({
   configure(config, needs) {
     // Without this `loads` would be empty.
     needs.loads();
+    /** @type {number[]} 1 for those that are preferred, by their positions. */
     let preferred = [];
     return {
       /** Called when a server comes or goes: the place for expensive preparation. */
       update(servers) {
         const { prefer } = config;
-        preferred = servers.map(({ name }) => prefer !== undefined && name.startsWith(prefer));
+        preferred = servers.map(({ name }) => Number(prefer !== undefined && name.startsWith(prefer)));
       },
 
       /**
@@ -34,8 +35,9 @@ export const { lifecycle, balancer } = definePlugin({
        */
       pick({ turn, loads, tried }) {
         const count = preferred.length;
-        const before = (a, b) =>
-          tried.includes(a) - tried.includes(b) || loads[a] - loads[b] || preferred[b] - preferred[a];
+        const failed = (/** @type {number} */ server) => Number(tried.includes(server));
+        const before = (/** @type {number} */ a, /** @type {number} */ b) =>
+          failed(a) - failed(b) || loads[a] - loads[b] || preferred[b] - preferred[a];
         let best = null;
         for (let n = 0; n < count; n++) {
           const server = (turn + n) % count;
