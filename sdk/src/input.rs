@@ -62,6 +62,25 @@ pub enum Input {
     /// What a trusted PROXY header said: `authority`, `alpn`, `unique-id`, `netns`, `tls-version`,
     /// `tls-cipher`, `tls-client-cn` or `tls-verified`.
     Proxy(String),
+    /// How many servers of the backend new clients may be given now: backups only where nobody else can take
+    /// any.
+    UsableServers(String),
+    /// Exchanges and sessions in the backend, those that wait included.
+    BackendExchanges(String),
+    /// Exchanges that wait for a place in the backend.
+    BackendQueued(String),
+    /// How many that are for each usable server, rounded up; two for each that waits where there is none.
+    BackendQueuedPerServer(String),
+    /// How many more the backend's servers take at once; none if one of them has no limit.
+    BackendFreePlaces(String),
+    /// `true` or `false`: whether the server `BACKEND/SERVER` may be given anything at all.
+    ServerUp(String),
+    /// Exchanges and sessions that the server `BACKEND/SERVER` runs.
+    ServerExchanges(String),
+    /// Exchanges that wait for the server `BACKEND/SERVER` and no other.
+    ServerQueued(String),
+    /// Client connections of the frontend.
+    FrontendConnections(String),
 }
 
 impl fmt::Display for Input {
@@ -97,6 +116,17 @@ impl fmt::Display for Input {
             Self::RequestId => f.write_str("request-id"),
             Self::FirstBytes(count) => write!(f, "first-bytes({count})"),
             Self::Proxy(name) => write!(f, "proxy({name})"),
+            Self::UsableServers(backend) => write!(f, "usable-servers({backend})"),
+            Self::BackendExchanges(backend) => write!(f, "backend-exchanges({backend})"),
+            Self::BackendQueued(backend) => write!(f, "backend-queued({backend})"),
+            Self::BackendQueuedPerServer(backend) => {
+                write!(f, "backend-queued-per-server({backend})")
+            }
+            Self::BackendFreePlaces(backend) => write!(f, "backend-free-places({backend})"),
+            Self::ServerUp(server) => write!(f, "server-up({server})"),
+            Self::ServerExchanges(server) => write!(f, "server-exchanges({server})"),
+            Self::ServerQueued(server) => write!(f, "server-queued({server})"),
+            Self::FrontendConnections(frontend) => write!(f, "frontend-connections({frontend})"),
         }
     }
 }

@@ -58,6 +58,7 @@ fn read_backend(
             "filter",
             "compression",
             "cache",
+            "server_from",
         ],
     );
     let balancer = match fields.get("balance") {
@@ -78,6 +79,10 @@ fn read_backend(
     let check = fields
         .get("check")
         .and_then(|node| read_check(&node, "check", None));
+    let server_from = fields.get("server_from").and_then(|node| {
+        let name = node.plain_text("use-server")?;
+        (!name.is_empty()).then(|| name.to_owned())
+    });
     let retries = fields.get("retries").and_then(|node| node.small(0..=100));
     let redispatch = fields
         .get("redispatch")
@@ -138,6 +143,7 @@ fn read_backend(
         error_pages,
         compression,
         cache,
+        server_from,
         max_queue: max_queue.unwrap_or(10_000),
         max_connections,
     })

@@ -1,9 +1,11 @@
-//! `error_pages`: answers kept in files, read when the config is loaded, or redirects to where pages are.
+//! `error_pages`: answers kept in files, read when the config is loaded, said in place (`own_page`), or
+//! redirects to where pages are.
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::Arc};
 
 use super::{
     ErrorPage, ErrorPages, address,
+    own_page::{BODIES, read_own_page},
     read::Fields,
     value::{Node, shorten},
 };
@@ -58,7 +60,11 @@ pub(super) fn read_error_pages(parent: &mut Fields<'_>, section: &'static str) -
 
 fn read_page(node: &Node<'_>, status: u16) -> Option<ErrorPage> {
     if node.value().is_table() {
-        return read_redirect(node);
+        let mut fields = node.fields("error_pages")?;
+        return match BODIES.into_iter().any(|key| fields.get(key).is_some()) {
+            true => read_own_page(fields, node, status),
+            false => read_redirect(fields),
+        };
     }
     let path = node.plain_text("errors/503.html")?;
     let path = address::resolve(path, node.reader.base);
@@ -73,9 +79,8 @@ fn read_page(node: &Node<'_>, status: u16) -> Option<ErrorPage> {
 }
 
 /// Reads `{ redirect = "/sorry", status = 302 }`.
-fn read_redirect(node: &Node<'_>) -> Option<ErrorPage> {
+fn read_redirect(mut fields: Fields<'_>) -> Option<ErrorPage> {
     const EXAMPLE: &str = "https://status.example/";
-    let mut fields = node.fields("error_pages")?;
     let to = fields.require("redirect", "\"https://status.example/\"");
     let to = to.and_then(|node| {
         let text = node.plain_text(EXAMPLE)?;
@@ -116,7 +121,7 @@ fn read_redirect(node: &Node<'_>) -> Option<ErrorPage> {
     })
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, PageError> {
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, PageError> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(PageError::NotAFile);
     }
@@ -221,7 +226,7 @@ pub(super) fn is_framing(name: &str) -> bool {
 }
 
 /// The words that go with a status where the file has none.
-fn reason(status: u16) -> &'static str {
+pub(super) fn reason(status: u16) -> &'static str {
     match status {
         301 => "Moved Permanently",
         302 => "Found",

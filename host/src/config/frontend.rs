@@ -1,15 +1,16 @@
 //! `[[frontend]]`: where clients connect, who judges them, and the default backend.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use super::{
-    Backend, ForwardedFor, Frontend,
+    Backend, ForwardedFor, Frontend, LogTemplate,
     address::{self, AddressError},
     bind::{Listeners, read_bind},
     cache::read_cache_use,
     compression::read_compression,
     error_page::{is_framing, is_token, read_error_pages},
     http2::read_http2,
+    log_format::BadFormat,
     name::{Unique, read_name},
     plugin_use::{Surroundings, hint_among, read_filter},
     process::{client_timeouts, read_limits},
@@ -116,6 +117,10 @@ fn read_frontend(
     let log_empty_connections = fields
         .get("log_empty_connections")
         .and_then(|node| node.boolean());
+    let log_normal = fields.get("log_normal").and_then(|node| node.boolean());
+    let log_format = fields
+        .get("log_format")
+        .and_then(|node| read_log_format(&node));
     let request_id_header = fields
         .get("request_id_header")
         .and_then(|node| read_header_name(&node, "X-Request-Id"));
@@ -163,6 +168,8 @@ fn read_frontend(
         forwarded_for,
         trusted_proxies,
         log_empty_connections: log_empty_connections.unwrap_or(true),
+        log_normal: log_normal.unwrap_or(true),
+        log_format,
         request_id_header,
         timeouts,
         limits,
@@ -171,6 +178,17 @@ fn read_frontend(
         compression,
         cache,
     })
+}
+
+fn read_log_format(node: &Node<'_>) -> Option<Arc<LogTemplate>> {
+    let text = node.text("{client} {status} \"{request}\"")?;
+    match LogTemplate::parse(text) {
+        Ok(template) => Some(Arc::new(template)),
+        Err(BadFormat { what, hint }) => {
+            node.wrong(what, hint);
+            None
+        }
+    }
 }
 
 fn read_backend_name(node: &Node<'_>, backends: &[(&str, Range<usize>)]) -> Option<BackendName> {

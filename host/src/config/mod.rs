@@ -22,10 +22,12 @@ mod frontend;
 mod http2;
 mod load;
 mod log;
+mod log_format;
 mod map;
 mod name;
 mod next;
 mod order;
+mod own_page;
 mod places;
 mod plugin_use;
 mod process;
@@ -66,6 +68,7 @@ pub use conduct::{AdminState, Agent, Backups, Conduct, Consequence, Layer, Obser
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use http2::{Http2Limits, Protocols, ServerHttp2, ServerProtocol};
 pub use load::{load, parse};
+pub use log_format::{EndFact, LogPart, LogTemplate};
 pub use name::is_name;
 pub use next::{GiveUp, Next, NextMode};
 pub use order::read_order;
@@ -75,6 +78,7 @@ pub use sharing::{
     BadReference, KeyFile, MovedTags, OciReference, OciSource, RegistryAccess, Sharing, SignedBy,
 };
 pub use steps::Step as CanaryStep;
+pub use suggest::nearest;
 pub use tcp::{AcceptProxy, ForwardedBy, Mode, ProxyAdditions, SendProxy, TrustedProxies};
 pub use tls::{
     Alpn, CertificateFiles, Cipher, ClientCertificates, ListenerTls, NamedFile, ServerCertificates,
@@ -244,6 +248,10 @@ pub struct Frontend {
     pub trusted_proxies: Option<TrustedProxies>,
     /// Whether a connection that brought no byte gets a log line.
     pub log_empty_connections: bool,
+    /// Whether an exchange that went well gets a log line.
+    pub log_normal: bool,
+    /// How the lines about its exchanges look; `None`: as usual.
+    pub log_format: Option<Arc<LogTemplate>>,
     /// The field in which servers are told the request's id, if at all.
     pub request_id_header: Option<String>,
     pub timeouts: ClientTimeouts,
@@ -321,6 +329,8 @@ pub struct ClientTimeouts {
     pub http_keep_alive: Duration,
     /// For the first bytes that connection filters have asked for.
     pub inspect: Duration,
+    /// How long an answer is held back that a filter wants held back.
+    pub tarpit: Duration,
     /// Silence of a TCP client whose server has finished; `None`: as long as of any.
     pub client_fin: Option<Duration>,
 }
@@ -467,6 +477,8 @@ pub struct Backend {
     pub error_pages: ErrorPages,
     pub compression: Said<Compression>,
     pub cache: Said<CacheUse>,
+    /// The variable by which filters name a server.
+    pub server_from: Option<String>,
     /// Exchanges that may wait for a free place on a server, over the whole backend.
     pub max_queue: usize,
     /// Exchanges in the whole backend at a time.

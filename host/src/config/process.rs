@@ -124,6 +124,7 @@ pub(super) fn read_defaults(top: &mut Fields<'_>) -> Defaults {
         http_request: Duration::from_secs(10),
         http_keep_alive: Duration::from_secs(30),
         inspect: Duration::from_secs(5),
+        tarpit: Duration::from_secs(10),
         client_fin: None,
     };
     let mut server = ServerDefaults {
@@ -198,6 +199,7 @@ pub(super) fn client_timeouts(fields: &mut Fields<'_>, base: &ClientTimeouts) ->
         http_request: duration_or(fields, "http_request", base.http_request),
         http_keep_alive: duration_or(fields, "http_keep_alive", base.http_keep_alive),
         inspect: duration_or(fields, "inspect", base.inspect),
+        tarpit: duration_or(fields, "tarpit", base.tarpit),
         client_fin: fields
             .get("client_fin")
             .and_then(|node| node.duration())
@@ -232,6 +234,7 @@ pub(super) fn server_timeouts(fields: Option<Fields<'_>>, base: &ServerDefaults)
                 ("http_request", FRONTEND),
                 ("http_keep_alive", FRONTEND),
                 ("inspect", FRONTEND),
+                ("tarpit", FRONTEND),
                 ("client_fin", FRONTEND),
                 ("check", "the time limit of checks is `timeout` in `check`"),
             ]);

@@ -306,6 +306,10 @@ impl ClientSide for Client {
         Unwatched
     }
 
+    fn has_finished(&self) -> bool {
+        self.stream.is_read_closed()
+    }
+
     fn ends(&self) -> &Ends {
         &self.ends
     }

@@ -293,6 +293,7 @@ fn write_record(
         Caller {
             ends: &client.ends,
             forwarded: None,
+            vars: client.ends.vars(),
         },
         id,
     );

@@ -101,7 +101,7 @@ async fn pass(
     }
     let silent = matches!(turned, Turned::Left) && !frontend.log_empty_connections;
     if !silent {
-        record.write_session(worker, &generation.shared, position, ends, id);
+        record.write_session(worker, &generation.shared, position, ends, ends.vars(), id);
     }
     None
 }
@@ -182,6 +182,7 @@ async fn ask_filters(
             request_id: id,
             response: None,
             client: None,
+            generation: Some(&generation.shared),
             notes,
         };
         let decision = match noted::on_connection(plugin, &facts).await {

@@ -25,6 +25,7 @@ use super::{
     record::{Caller, Record},
     side::{ClientSide, Watch, WholeAnswer},
     talk::{Beginning, Link, Talk, Unsent},
+    tarpit,
     upload::Upload,
     worker::{RequestId, Worker},
 };
@@ -154,6 +155,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             Caller {
                 ends: self.client.ends(),
                 forwarded: self.forwarded.as_deref(),
+                vars: &self.vars,
             },
             self.id,
         );
@@ -177,6 +179,9 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let chosen = match self.ask_filters(&generation, frontend).await? {
             Routed::Backend(chosen) => chosen,
             Routed::Answer(answer) => {
+                if tarpit::is_wanted(&self.vars) {
+                    Box::pin(self.hold_back(frontend)).await?;
+                }
                 let whole = self.client.skip_body(&mut body);
                 return Ok(self.answer(answer, whole).await);
             }
@@ -202,6 +207,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         };
 
         let bound = self.ask_persistence(frontend, backend, local).await;
+        let bound = self.named_server(backend).or(bound);
         let mut talk = self.converse(frontend, backend, local, bound, body).await?;
         self.record.answered(talk.head().status());
         let fill = self.tell_cache(backend, talk.head());
@@ -242,8 +248,24 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             request_id: self.id,
             response,
             client: self.forwarded.as_deref(),
+            generation: Some(self.generation.shared()),
             notes: &self.record.notes,
         }
+    }
+
+    /// Lets the client wait for an answer that a filter has made.
+    async fn hold_back(&mut self, frontend: &Frontend) -> Result<(), ExchangeError> {
+        let mut watch = self.client.watch();
+        let held = tarpit::hold_back(&*self.client, frontend.timeouts.tarpit);
+        unless_gone(&mut watch, async { Ok(held.await) }).await?;
+        self.record.held_back();
+        Ok(())
+    }
+
+    /// The server that a filter has named, if it can take the request.
+    fn named_server(&mut self, backend: &Backend) -> Option<usize> {
+        let name = self.vars.get(backend.server_from.as_deref()?)?;
+        backend.usable_server(name)
     }
 
     /// Asks the frontend's filters in order, and then those of the backend that comes out. The last to

@@ -4,7 +4,9 @@ use std::{borrow::Cow, cell::OnceCell, net::SocketAddr};
 
 use smallvec::SmallVec;
 
-use super::{forwarded::ForwardedClient, generation::Generation, notes::Notes, worker::RequestId};
+use super::{
+    forwarded::ForwardedClient, generation::Generation, live, notes::Notes, worker::RequestId,
+};
 use crate::{
     config::Network,
     http::{cookies, facts, request::RequestHead, response::ResponseHead},
@@ -239,6 +241,8 @@ pub struct Facts<'a> {
     pub response: Option<&'a ResponseHead>,
     /// Who a trusted proxy says the client is; `None`: whoever connected.
     pub client: Option<&'a ForwardedClient>,
+    /// What facts of the moment are about; `None` where they are not known.
+    pub generation: Option<&'a Generation>,
     /// Where it is noted that one was asked.
     pub notes: &'a Notes,
 }
@@ -306,6 +310,7 @@ impl<'a> Facts<'a> {
             }
             Input::FirstBytes(most) => self.ends.first_bytes(*most),
             Input::Proxy(fact) => self.ends.proxied(*fact),
+            Input::Live(fact) => live::value(self.generation?, fact),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     caching::Caching,
     compress::Compressing,
     gate::Gate,
+    live::UsableCount,
     policy::{LocalBalancer, LocalPlugin},
     rollout::{NextPart, NextUse},
     sources::Sources,
@@ -35,6 +36,8 @@ pub struct Generation {
     pub why: Arc<config::Why>,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
+    /// Positions in `backends`.
+    pub by_name: HashMap<BackendName, usize>,
     pub caches: Vec<Arc<Cache>>,
     /// What each listener is used for, by the listener's number.
     pub listeners: Vec<Option<ListenerUse>>,
@@ -70,6 +73,10 @@ pub struct Frontend {
     pub forwarded_for: Option<config::ForwardedFor>,
     pub trusted_proxies: Option<config::TrustedProxies>,
     pub log_empty_connections: bool,
+    /// Whether an exchange that went well gets a line.
+    pub log_normal: bool,
+    /// `None`: lines have the usual form.
+    pub log_format: Option<Arc<config::LogTemplate>>,
     pub request_id_header: Option<String>,
     pub timeouts: config::ClientTimeouts,
     pub head_limits: HeadLimits,
@@ -185,10 +192,14 @@ pub struct Backend {
     pub error_pages: config::ErrorPages,
     pub compression: config::Said<Arc<Compressing>>,
     pub cache: config::Said<Caching>,
+    /// The variable by which filters name a server.
+    pub server_from: Option<String>,
     pub max_queue: usize,
     /// Exchanges in the whole backend at a time.
     pub limit: Option<usize>,
     pub state: Arc<BackendState>,
+    /// For plugins that ask how many of the servers are usable.
+    pub usable: UsableCount,
     pub metrics: Arc<BackendMetrics>,
 }
 
@@ -279,9 +290,7 @@ impl Generation {
 
     /// The position of the backend with this name.
     pub fn backend(&self, name: &BackendName) -> Option<usize> {
-        self.backends
-            .iter()
-            .position(|backend| backend.name == *name)
+        self.by_name.get(name).copied()
     }
 }
 
@@ -289,6 +298,12 @@ impl Backend {
     /// The servers that new clients may be given now, by position.
     pub fn eligible(&self) -> SmallVec<[usize; 8]> {
         eligible(&self.servers, self.backups)
+    }
+
+    /// The server of that name, if it may be given anything at all.
+    pub fn usable_server(&self, name: &str) -> Option<usize> {
+        let named = |server: &Server| server.name.as_str() == name && server.state.is_up();
+        self.servers.iter().position(named)
     }
 
     /// The server that persistence knows by `key`.

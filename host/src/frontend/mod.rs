@@ -20,6 +20,7 @@ mod gate;
 mod generation;
 mod h2;
 mod introduce;
+mod live;
 mod noted;
 mod notes;
 mod passing;
@@ -38,6 +39,7 @@ mod splicing;
 mod staged;
 mod stories;
 mod talk;
+mod tarpit;
 mod tell;
 mod transfer;
 mod tunnel;
@@ -51,6 +53,7 @@ pub use gate::Gate;
 pub use generation::{
     Backend, Filter, Frontend, Generation, Inspect, ListenerUse, LocalGeneration, PluginUse,
 };
+pub use live::UsableCount;
 pub use policy::Shadow;
 pub use rollout::{
     Figures, Growth, NextPart, NextUse, Picks, Progress, Rollout, Standing, Terms, Version,

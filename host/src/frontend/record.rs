@@ -1,13 +1,13 @@
 //! What is remembered of an exchange for its log line and for the counters.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
     answer::Answer,
     error::ExchangeError,
-    facts::Ends,
+    facts::{Ends, Facts, Vars},
     forwarded::ForwardedClient,
     generation::{Backend, Generation},
     notes::Notes,
@@ -19,10 +19,10 @@ use super::{
 use crate::{
     backend::{Place, ServerState},
     http::request::RequestHead,
-    model::{Edit, Fault},
+    model::{Edit, Fault, Input},
     net::PeerAddress,
     telemetry::{
-        AccessRecord, Connections, Queues, RequestLine, Spoken, Timers,
+        AccessRecord, Connections, LineFacts, OwnLine, Queues, RequestLine, Spoken, Timers,
         story::{OutcomeShown, Spoke, Times},
     },
 };
@@ -56,6 +56,8 @@ pub struct Record {
     from_cache: bool,
     /// Nothing came from the client, and that isn't worth a line.
     silent: bool,
+    /// The client had to wait for its answer on purpose.
+    held_back: bool,
 }
 
 impl Record {
@@ -84,6 +86,7 @@ impl Record {
             queues: Queues::default(),
             from_cache: false,
             silent: false,
+            held_back: false,
         }
     }
 
@@ -203,6 +206,11 @@ impl Record {
         self.silent = true;
     }
 
+    /// The answer that follows was held back.
+    pub fn held_back(&mut self) {
+        self.held_back = true;
+    }
+
     pub fn refused(&mut self, status: u16, bytes: u64) {
         self.status = Some(status);
         self.bytes_out = bytes;
@@ -212,6 +220,7 @@ impl Record {
         self.status = Some(status);
         self.bytes_out = bytes;
         let (code, verdict) = match answer {
+            Answer::Denied(_) | Answer::Reply(_) if self.held_back => (b"PT", "deny"),
             Answer::Reply(_) => (b"LR", "reply"),
             // A question to the client rather than a refusal, as HAProxy's `http-request auth` has it.
             Answer::Denied(401 | 407) => (b"LR", "deny"),
@@ -270,7 +279,11 @@ impl Record {
         caller: Caller<'_>,
         id: RequestId,
     ) -> Instant {
-        let Caller { ends, forwarded } = caller;
+        let Caller {
+            ends,
+            forwarded,
+            vars,
+        } = caller;
         let client = match (forwarded, ends.peer) {
             (Some(client), _) => Some(client.socket_address()),
             (None, PeerAddress::Ip(address)) => Some(address),
@@ -286,6 +299,7 @@ impl Record {
             ends,
             forwarded,
             head,
+            vars,
         };
         self.finish(
             worker,
@@ -311,6 +325,7 @@ impl Record {
             ends,
             forwarded: None,
             head: None,
+            vars: ends.vars(),
         };
         self.tell(
             worker,
@@ -330,6 +345,7 @@ impl Record {
         generation: &Generation,
         frontend: usize,
         ends: &Ends,
+        vars: &Vars,
         id: RequestId,
     ) {
         let client = match ends.peer {
@@ -343,6 +359,7 @@ impl Record {
             ends,
             forwarded: None,
             head: None,
+            vars,
         };
         self.finish(worker, generation, frontend, shown, spoken, id);
     }
@@ -367,7 +384,8 @@ impl Record {
         if self.silent {
             return ended;
         }
-        if !worker.is_logging() {
+        let is_worth_a_line = settings.log_normal || !self.went_well();
+        if !worker.is_logging() || !is_worth_a_line {
             self.tell(
                 worker,
                 generation,
@@ -384,6 +402,22 @@ impl Record {
         let backend = self.backend.map(|index| &generation.backends[index]);
         let server = backend.zip(self.server).map(|(b, index)| &b.servers[index]);
         let text = id.text();
+        let facts = Facts {
+            head: shown.head,
+            ends: shown.ends,
+            frontend: settings.name.as_str(),
+            backend: backend.map(|backend| backend.name.as_str()),
+            vars: shown.vars,
+            request_id: id,
+            response: None,
+            client: shown.forwarded,
+            generation: Some(generation),
+            notes: &self.notes,
+        };
+        let own_line = settings.log_format.as_deref().map(|template| OwnLine {
+            template,
+            facts: &facts,
+        });
         let record = AccessRecord {
             client: shown.client,
             started: worker.clock.at(self.began),
@@ -397,6 +431,7 @@ impl Record {
             timers: self.timers(ended),
             status: self.status,
             bytes: self.bytes_out,
+            bytes_received: self.bytes_in,
             termination: self.termination,
             connections: self.connections,
             retries: self.retries,
@@ -406,11 +441,18 @@ impl Record {
             request_id: text.as_str(),
             verdict: self.verdict,
             fault: self.fault.map(Fault::as_str),
+            own_line,
         };
         worker.log(|log| log.write(&record));
         let spoke = spoke(&spoken);
         self.tell(worker, generation, frontend, &shown, spoke, id, ended);
         ended
+    }
+
+    /// Whether nobody failed, at the first try. What a rule or a server has answered is an answer, up to 499.
+    fn went_well(&self) -> bool {
+        let fine = self.status.is_none_or(|status| status < 500);
+        fine && self.fault.is_none() && self.retries == 0 && !self.redispatched
     }
 
     /// Hands the story to whoever is to have it, if anybody is.
@@ -512,6 +554,8 @@ pub struct Caller<'a> {
     pub ends: &'a Ends,
     /// Who a trusted proxy says it is.
     pub forwarded: Option<&'a ForwardedClient>,
+    /// What filters have set.
+    pub vars: &'a Vars,
 }
 
 /// The client, as lines show it.
@@ -520,6 +564,13 @@ struct Shown<'a> {
     ends: &'a Ends,
     forwarded: Option<&'a ForwardedClient>,
     head: Option<&'a RequestHead>,
+    vars: &'a Vars,
+}
+
+impl LineFacts for Facts<'_> {
+    fn value<'a>(&'a self, input: &'a Input) -> Option<Cow<'a, str>> {
+        Facts::value(self, input)
+    }
 }
 
 fn spoke(spoken: &Spoken<'_>) -> Spoke {

@@ -33,6 +33,7 @@ struct Session<'a> {
     vars: Vars,
     id: RequestId,
     record: Record,
+    generation: Arc<Generation>,
 }
 
 /// Serves a client that was let in until its session ends, and logs it.
@@ -55,13 +56,19 @@ pub(super) async fn serve(
         vars: ends.vars().clone(),
         id: worker.next_request_id(),
         record,
+        generation: Arc::clone(&generation.shared),
     };
     let shared = Arc::clone(&generation.shared);
     if let Err(error) = session.run(generation, client).await {
         session.record.failed(&error);
     }
-    let Session { mut record, id, .. } = session;
-    record.write_session(worker, &shared, frontend, ends, id);
+    let Session {
+        mut record,
+        id,
+        vars,
+        ..
+    } = session;
+    record.write_session(worker, &shared, frontend, ends, &vars, id);
 }
 
 impl Session<'_> {
@@ -203,6 +210,7 @@ impl Seek for Session<'_> {
             request_id: self.id,
             response: None,
             client: None,
+            generation: Some(&self.generation),
             notes: &self.record.notes,
         }
     }

@@ -37,6 +37,9 @@ pub trait ClientSide {
     fn watch(&self) -> Self::Watch;
     fn ends(&self) -> &Ends;
 
+    /// Whether the client is known to send no more.
+    fn has_finished(&self) -> bool;
+
     /// The one timer of the exchange.
     fn deadline(&mut self) -> &mut Deadline;
 

@@ -81,6 +81,7 @@ impl StagedExchange {
             request_id: RequestId::of_tool(),
             response: hook.sees_response().then_some(&self.response),
             client: None,
+            generation: None,
             notes: &self.notes,
         };
         let values = facts.values(inputs);

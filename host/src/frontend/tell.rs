@@ -269,7 +269,10 @@ impl Past {
             (None, _) => None,
         };
         self.pass(asked);
-        Some(inputs.iter().zip(values?).collect())
+        let was_noted = asked.detail.as_ref().is_some_and(|it| it.values.is_some());
+        let known = |input: &Input| was_noted || !matches!(input, Input::Live(_));
+        let given = inputs.iter().zip(values?);
+        Some(given.filter(|(input, _)| known(input)).collect())
     }
 
     fn facts<'b>(&'b self, ending: &'b Ending<'_>, backend: Option<&'b Backend>) -> Facts<'b> {
@@ -282,6 +285,8 @@ impl Past {
             request_id: ending.id,
             response: None,
             client: ending.forwarded,
+            // They are not what they were then.
+            generation: None,
             notes: ending.notes,
         }
     }

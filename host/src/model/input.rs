@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use super::LiveFact;
+
 /// A hook of a plugin; each has its own list of inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hook {
@@ -106,6 +108,8 @@ pub enum Input {
     FirstBytes(u16),
     /// What a trusted PROXY header said.
     Proxy(ProxyFact),
+    /// What holds at the moment it is asked for, such as how many servers of a backend are up.
+    Live(Box<LiveFact>),
 }
 
 /// What a PROXY header can say besides addresses.
@@ -196,6 +200,7 @@ impl Input {
                 | Self::TlsAlpn
                 | Self::FirstBytes(_)
                 | Self::Proxy(_)
+                | Self::Live(_)
         )
     }
 }
@@ -255,7 +260,7 @@ impl FromStr for Input {
                 let fact = ProxyFact::ALL.iter().find(|(known, _)| *known == name);
                 Self::Proxy(fact.ok_or_else(unknown)?.1)
             }
-            _ => return Err(unknown()),
+            _ => Self::Live(Box::new(LiveFact::parse(kind, name).ok_or_else(unknown)?)),
         })
     }
 }
@@ -296,6 +301,7 @@ impl fmt::Display for Input {
             Self::ResponseCookie(name) => write!(f, "response-cookie({name})"),
             Self::FirstBytes(count) => write!(f, "first-bytes({count})"),
             Self::Proxy(fact) => write!(f, "proxy({})", fact.as_str()),
+            Self::Live(fact) => fact.fmt(f),
         }
     }
 }
@@ -340,6 +346,8 @@ mod tests {
             "response-cookie(SID)",
             "first-bytes(16)",
             "proxy(tls-client-cn)",
+            "usable-servers(app)",
+            "server-up(app/a1)",
         ] {
             assert_eq!(text.parse::<Input>().unwrap().to_string(), text);
         }
@@ -358,6 +366,8 @@ mod tests {
             "first-bytes(0)",
             "first-bytes(4097)",
             "proxy(moon)",
+            "usable-servers",
+            "server-up(app)",
         ] {
             assert_eq!(text.parse::<Input>(), Err(UnknownInput(text.to_owned())));
         }

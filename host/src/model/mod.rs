@@ -3,6 +3,7 @@
 mod decision;
 mod fault;
 mod input;
+mod live;
 mod name;
 mod share;
 pub mod words;
@@ -13,5 +14,6 @@ pub use decision::{
 };
 pub use fault::Fault;
 pub use input::{Hook, Input, ProxyFact, UnknownInput};
+pub use live::{LiveFact, OfBackend, OfServer};
 pub use name::{BackendName, FrontendName, PluginName, ServerName};
 pub use share::{NoShare, Share};

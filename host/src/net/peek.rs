@@ -1,7 +1,12 @@
 //! Looking at a connection's first bytes without taking them: whoever reads the connection later, a TLS
 //! handshake, a request or a session, finds it untouched.
 
-use std::{io, os::fd::AsFd};
+use std::{
+    io,
+    os::fd::AsFd,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
 use rustix::net::{RecvFlags, recv};
 use tokio::{
@@ -24,6 +29,15 @@ impl Stream {
             Self::Tcp(stream) => peek(stream, buffer, is_enough).await,
             Self::Unix(stream) => peek(stream, buffer, is_enough).await,
             Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Whether the other side has said that it sends no more, be there data of before or not.
+    pub fn is_read_closed(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => is_read_closed(stream),
+            Self::Unix(stream) => is_read_closed(stream),
+            Self::Tls(stream) => stream.socket().is_read_closed(),
         }
     }
 
@@ -70,6 +84,13 @@ impl Socket for UnixStream {
     fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         self.try_io(Interest::READABLE, read)
     }
+}
+
+/// Looks once and waits for nothing.
+fn is_read_closed(socket: &impl Socket) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    let ready = pin!(socket.readiness()).poll(&mut context);
+    matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }
 
 async fn peek(

@@ -1,6 +1,6 @@
 //! What a plugin asked for when it was configured, checked against what there is.
 
-use crate::model::{BackendName, Hook, Input, ProxyFact};
+use crate::model::{BackendName, Hook, Input, LiveFact, ProxyFact};
 
 use super::{contract::Role, error::LoadFault, v0_1};
 
@@ -178,6 +178,7 @@ fn offered_inputs(hook: Hook) -> String {
     }
     let mut names: Vec<String> = offered.iter().map(ToString::to_string).collect();
     names.push("first-bytes(N)".to_owned());
+    names.extend(LiveFact::offered());
     names.join(", ")
 }
 

@@ -1,6 +1,7 @@
 //! From a configuration to a generation: plugins loaded, maps read, names resolved, sockets bound. All
 //! errors are collected; a generation that cannot be built leaves everything as it was.
 
+mod live;
 mod next;
 
 use std::{collections::HashMap, fmt, sync::Arc};
@@ -14,7 +15,10 @@ use crate::{
     backend::{Grain, Hindrance, Server, ServerAddress, ServerState},
     cache::Cache,
     config::{self, Address, AdminState, Config, ConfigError, ListenerTls, Mode, Said},
-    frontend::{Backend, Caching, Compressing, Filter, Frontend, Generation, Inspect, PluginUse},
+    frontend::{
+        Backend, Caching, Compressing, Filter, Frontend, Generation, Inspect, PluginUse,
+        UsableCount,
+    },
     http::scan::HeadLimits,
     model::{BackendName, Hook},
     net::{
@@ -146,6 +150,7 @@ impl Builder {
             number: self.number,
             why: Arc::clone(&config.why),
             frontends: loaded.frontends,
+            by_name: positions(&loaded.backends),
             backends: loaded.backends,
             caches: loaded.caches,
             listeners: plan.by_listener(),
@@ -181,6 +186,7 @@ impl Builder {
         let mut loader = Loader {
             store: Store::new(kept.or_else(store::user_folder)),
             builder: self,
+            config,
             former,
             maps: &maps,
             counters: &counters,
@@ -244,6 +250,7 @@ struct Loaded {
 struct Loader<'a> {
     store: Store,
     builder: &'a mut Builder,
+    config: &'a Config,
     /// What serves while this is built.
     former: Option<&'a Generation>,
     maps: &'a MapStore,
@@ -294,6 +301,8 @@ impl Loader<'_> {
             forwarded_for: config.forwarded_for.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             log_empty_connections: config.log_empty_connections,
+            log_normal: config.log_normal,
+            log_format: config.log_format.clone(),
             request_id_header: config.request_id_header.clone(),
             timeouts: config.timeouts.clone(),
             head_limits: HeadLimits {
@@ -535,10 +544,12 @@ impl Loader<'_> {
                 self.compressing(settings, place)
             }),
             cache: self.caching(&config.cache),
+            server_from: config.server_from.clone(),
             max_queue: config.max_queue,
             limit: config.max_connections,
             metrics: metrics.backend(&config.name),
             name: config.name.clone(),
+            usable: UsableCount::default(),
             state,
         })
     }
@@ -635,7 +646,10 @@ impl Loader<'_> {
             }
         };
         match loaded {
-            Ok(plugin) => Some(plugin),
+            Ok(plugin) => {
+                self.has_asked_sensibly(config, &plugin)?;
+                Some(plugin)
+            }
             Err(error) => {
                 self.errors.extend(located(config, &error));
                 None
@@ -696,6 +710,11 @@ fn begin(state: &ServerState, config: &config::Server) {
     state.set(Hindrance::Drain, config.conduct.state == AdminState::Drain);
     let starts_up = config.check.as_ref().is_none_or(|check| check.starts_up);
     state.set(Hindrance::Unhealthy, !starts_up);
+}
+
+fn positions(backends: &[Backend]) -> HashMap<BackendName, usize> {
+    let names = backends.iter().map(|backend| backend.name.clone());
+    names.zip(0..).collect()
 }
 
 /// Sixteenths where a server's share can be less than its weight.

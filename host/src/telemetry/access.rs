@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     date::Dates,
+    line::{OwnLine, format_line},
     text::{push_client, push_escaped, push_number},
 };
 
@@ -29,6 +30,8 @@ pub struct AccessRecord<'a> {
     pub status: Option<u16>,
     /// Sent to the client, head and body.
     pub bytes: u64,
+    /// Of the request's body.
+    pub bytes_received: u64,
     /// HAProxy's four letters: who ended the exchange, in which phase, and two about persistence;
     /// `-` where there is nothing to say.
     pub termination: [u8; 4],
@@ -44,6 +47,8 @@ pub struct AccessRecord<'a> {
     pub verdict: Option<&'a str>,
     /// Who failed: `client`, `server`, `plugin` or `proxy`.
     pub fault: Option<&'a str>,
+    /// `None`: the line has the usual form.
+    pub own_line: Option<OwnLine<'a>>,
 }
 
 /// What the client's bytes were taken for.
@@ -95,9 +100,12 @@ pub struct RequestLine<'a> {
     pub version: &'a str,
 }
 
-/// Appends HAProxy's `option httplog` line, or for TCP its `option tcplog` line, without a line end. Nothing foreign in it can end the
+/// Appends the line in its frontend's own form, or HAProxy's `option httplog` line, or for TCP its `option tcplog` line, without a line end. Nothing foreign in it can end the
 /// line or a quoted part.
 pub fn format_httplog(record: &AccessRecord<'_>, dates: &mut Dates, out: &mut Vec<u8>) {
+    if let Some(line) = &record.own_line {
+        return format_line(line, record, dates, out);
+    }
     push_client(out, record.client);
     out.extend_from_slice(b" [");
     dates.push_common(out, record.started);
@@ -223,6 +231,7 @@ pub(super) mod tests {
             },
             status: Some(200),
             bytes: 50,
+            bytes_received: 0,
             termination: *b"----",
             connections: Connections {
                 process: 1,
@@ -241,6 +250,7 @@ pub(super) mod tests {
             request_id: "00c0ffee",
             verdict: None,
             fault: None,
+            own_line: None,
         }
     }
 

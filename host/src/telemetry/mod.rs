@@ -10,6 +10,7 @@ mod date;
 mod handshake;
 mod hub;
 mod json;
+mod line;
 mod metrics;
 mod prometheus;
 mod sink;
@@ -24,6 +25,7 @@ pub use date::Dates;
 pub use handshake::FailedHandshake;
 pub use hub::{LogHub, LogWriter};
 pub use json::format_json;
+pub use line::{LineFacts, OwnLine};
 pub use metrics::{
     BackendMetrics, FrontendMetrics, Metrics, PluginMetrics, PluginPlace, ServerMetrics,
 };

@@ -128,6 +128,19 @@ const NAMED: [&str; 8] = [
     "response_cookie",
 ];
 
+/// What holds at the moment about what weir.toml names: `usable_servers(app)`, `server_up(app/a1)`.
+const LIVE: [(&str, fn(String) -> Input); 9] = [
+    ("usable_servers", Input::UsableServers),
+    ("backend_exchanges", Input::BackendExchanges),
+    ("backend_queued", Input::BackendQueued),
+    ("backend_queued_per_server", Input::BackendQueuedPerServer),
+    ("backend_free_places", Input::BackendFreePlaces),
+    ("server_up", Input::ServerUp),
+    ("server_exchanges", Input::ServerExchanges),
+    ("server_queued", Input::ServerQueued),
+    ("frontend_connections", Input::FrontendConnections),
+];
+
 impl Inputs {
     pub fn new(hook: Hook) -> Self {
         Self {
@@ -192,6 +205,15 @@ fn is_of_connection(input: &Input) -> bool {
             | Input::TlsAlpn
             | Input::FirstBytes(_)
             | Input::Proxy(_)
+            | Input::UsableServers(_)
+            | Input::BackendExchanges(_)
+            | Input::BackendQueued(_)
+            | Input::BackendQueuedPerServer(_)
+            | Input::BackendFreePlaces(_)
+            | Input::ServerUp(_)
+            | Input::ServerExchanges(_)
+            | Input::ServerQueued(_)
+            | Input::FrontendConnections(_)
     )
 }
 
@@ -215,15 +237,20 @@ fn by_name(name: &str) -> Option<Fact> {
         "proxy" => Fact::Request(Input::Proxy(argument.to_owned())),
         "response_header" => Fact::Response(ResponseInput::Header(header)),
         "response_cookie" => Fact::Response(ResponseInput::Cookie(argument.to_owned())),
-        _ => return None,
+        _ => {
+            let (_, live) = LIVE.iter().find(|(known, _)| *known == kind)?;
+            Fact::Request(live(argument.to_owned()))
+        }
     })
 }
 
 fn unknown(name: &str) -> BadInput {
     let kind = name.split_once('(').map_or(name, |(kind, _)| kind);
-    let candidates = PLAIN.iter().map(|(plain, _)| *plain).chain(NAMED);
+    let live = || LIVE.iter().map(|(live, _)| *live);
+    let plain = PLAIN.iter().map(|(plain, _)| *plain);
+    let candidates = plain.chain(NAMED).chain(live());
     let meant = nearest(kind, candidates).map(|meant| {
-        if NAMED.contains(&meant) {
+        if NAMED.contains(&meant) || live().any(|live| live == meant) {
             format!("{meant}(NAME)")
         } else {
             meant.to_owned()
@@ -317,6 +344,10 @@ pub mod tests {
         assert_eq!(
             complaint("header"),
             "no input named `header`; did you mean `header(NAME)`?"
+        );
+        assert_eq!(
+            complaint("usable_server(app)"),
+            "no input named `usable_server(app)`; did you mean `usable_servers(NAME)`?"
         );
         assert_eq!(complaint("clock"), "no input named `clock`");
         assert!(complaint("status").contains("response_rule"));

@@ -133,3 +133,14 @@ fn mistakes_are_shown_at_their_place() {
     assert_complains(json!({ "set_var": { "": "x" } }), "a variable needs a name");
     assert_complains(json!({ "deny": 403 }), "deny");
 }
+
+#[test]
+fn facts_of_the_moment_are_known_of_connections_too() {
+    let mut rules = load(json!({
+        "match": { "gone": { "value": { "of": "{usable_servers(app)}", "at_most": 0 } } },
+        "connection_rule": [{ "when": "gone", "use": "sorry" }],
+    }));
+    let with = |count: &str| connection().live("usable-servers(app)", count);
+    assert_eq!(backend(&mut rules, &with("0")), "sorry");
+    assert_eq!(backend(&mut rules, &with("3")), "-");
+}

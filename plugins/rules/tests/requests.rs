@@ -530,3 +530,19 @@ fn a_thousand_rules_are_told_apart() {
     }
     assert_eq!(backend(&mut rules, &at("/p1000/x")), "-");
 }
+
+#[test]
+fn facts_of_the_moment_are_compared_as_numbers_and_texts() {
+    let usable = |count: &str| request().live("usable-servers(app)", count);
+    assert_matches(
+        json!({ "value": { "of": "{usable_servers(app)}", "at_most": 1 } }),
+        &[usable("0"), usable("1")],
+        &[usable("2"), usable("10"), request()],
+    );
+    let up = |up: &str| request().live("server-up(app/a1)", up);
+    assert_matches(
+        json!({ "value": { "of": "{server_up(app/a1)}", "exact": "true" } }),
+        &[up("true")],
+        &[up("false"), request()],
+    );
+}

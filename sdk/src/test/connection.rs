@@ -1,5 +1,7 @@
 //! Made-up connections, and the facts that the proxy would take from them.
 
+use super::live::Live;
+
 /// A connection of `127.0.0.1`, to be built upon.
 pub fn connection() -> Connection {
     Connection {
@@ -11,6 +13,7 @@ pub fn connection() -> Connection {
         first_bytes: Vec::new(),
         proxy: Vec::new(),
         vars: Vec::new(),
+        live: Live::default(),
     }
 }
 
@@ -25,6 +28,7 @@ pub struct Connection {
     first_bytes: Vec<u8>,
     proxy: Vec<(String, String)>,
     vars: Vec<(String, String)>,
+    live: Live,
 }
 
 impl Connection {
@@ -73,6 +77,13 @@ impl Connection {
         self
     }
 
+    /// What holds at the moment about something that weir.toml names, by the fact's name in the contract:
+    /// `live("usable-servers(app)", "0")`. Panics if the contract has no such fact.
+    pub fn live(mut self, input: &str, value: &str) -> Self {
+        self.live.set(input, value);
+        self
+    }
+
     /// The fact of that name in the contract. Panics if the contract has no such fact of a connection.
     pub(super) fn fact(&self, input: &str) -> Option<String> {
         let (kind, name) = input.split_once('(').unwrap_or((input, ""));
@@ -94,7 +105,10 @@ impl Connection {
             }
             "proxy" => last(&self.proxy, name),
             "var" => last(&self.vars, name),
-            _ => panic!("the contract has no input `{input}` of a connection"),
+            _ => match self.live.fact(input) {
+                Some(fact) => fact,
+                None => panic!("the contract has no input `{input}` of a connection"),
+            },
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Made-up requests and responses, and the facts that the proxy would take from them.
 
+use super::live::Live;
+
 /// `GET / HTTP/1.1` of `127.0.0.1`, to be built upon.
 pub fn request() -> Request {
     Request {
@@ -14,6 +16,7 @@ pub fn request() -> Request {
         backend: "app".to_owned(),
         headers: Vec::new(),
         vars: Vec::new(),
+        live: Live::default(),
     }
 }
 
@@ -39,6 +42,7 @@ pub struct Request {
     backend: String,
     headers: Vec<(String, String)>,
     vars: Vec<(String, String)>,
+    live: Live,
 }
 
 /// What a plugin under test sees of a response.
@@ -115,6 +119,13 @@ impl Request {
         self
     }
 
+    /// What holds at the moment about something that weir.toml names, by the fact's name in the contract:
+    /// `live("usable-servers(app)", "0")`. Panics if the contract has no such fact.
+    pub fn live(mut self, input: &str, value: &str) -> Self {
+        self.live.set(input, value);
+        self
+    }
+
     /// The fact of that name in the contract. Panics if the contract has no such fact of a request.
     pub(super) fn fact(&self, input: &str) -> Option<String> {
         let (kind, name) = kind_and_name(input);
@@ -138,7 +149,10 @@ impl Request {
             "frontend-name" => Some(self.frontend.clone()),
             "backend-name" => Some(self.backend.clone()),
             "request-id" => Some("01H000000000".to_owned()),
-            _ => panic!("the contract has no input `{input}` of a request"),
+            _ => match self.live.fact(input) {
+                Some(fact) => fact,
+                None => panic!("the contract has no input `{input}` of a request"),
+            },
         }
     }
 

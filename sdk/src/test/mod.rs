@@ -8,6 +8,7 @@ mod connection;
 pub mod counters;
 mod exchange;
 pub mod host;
+mod live;
 mod loaded;
 
 pub use connection::{Connection, connection};

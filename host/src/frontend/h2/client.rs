@@ -229,6 +229,11 @@ impl ClientSide for StreamClient {
         StreamWatch(Rc::clone(&self.respond))
     }
 
+    /// A stream that is given up is noticed by its watch.
+    fn has_finished(&self) -> bool {
+        false
+    }
+
     fn ends(&self) -> &Ends {
         &self.ends
     }

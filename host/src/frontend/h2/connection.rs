@@ -488,6 +488,7 @@ async fn refuse(
         Caller {
             ends: client.ends(),
             forwarded: None,
+            vars: client.ends().vars(),
         },
         id,
     );

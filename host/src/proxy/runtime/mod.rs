@@ -7,6 +7,7 @@ mod line;
 mod maps;
 mod servers;
 mod show;
+mod tables;
 
 use std::{io, rc::Rc, sync::Arc, time::Duration};
 
@@ -185,6 +186,7 @@ impl Conversation {
             Kind::ClearAcl => maps::clear(asked, maps::Called::Acl),
             Kind::ClearCounters => String::new(),
             Kind::ClearMap => maps::clear(asked, maps::Called::Map),
+            Kind::ClearTable => tables::clear(asked),
             Kind::CommitAcl => maps::commit(asked, maps::Called::Acl),
             Kind::CommitMap => maps::commit(asked, maps::Called::Map),
             Kind::DelAcl => maps::remove(asked, maps::Called::Acl),
@@ -212,6 +214,7 @@ impl Conversation {
             Kind::SetMaxconnGlobal => servers::limit_process(asked),
             Kind::SetMaxconnServer => servers::limit(asked),
             Kind::SetServer => servers::set(asked),
+            Kind::SetTable => tables::set(asked),
             Kind::SetTimeout => self.set_timeout(asked),
             Kind::SetWeight => servers::set_weight(asked, asked.argument(1)),
             Kind::ShowAcl => maps::show(asked, maps::Called::Acl),
@@ -223,6 +226,7 @@ impl Conversation {
             Kind::ShowServersConn => show::servers_conn(asked),
             Kind::ShowServersState => show::servers_state(asked),
             Kind::ShowStat => show::stat(asked),
+            Kind::ShowTable => tables::show(asked),
             Kind::ShowVersion => format!("{}\n", env!("CARGO_PKG_VERSION")),
             Kind::ShutdownSessions => servers::end_sessions(asked),
             Kind::User => self.lower(Level::User),
