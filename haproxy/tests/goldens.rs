@@ -118,6 +118,7 @@ fn every_directive_has_exactly_one_fate() {
                 "resolvers",
                 "cache",
                 "peers",
+                "http-errors",
             ];
             let first = line.split_whitespace().next().unwrap_or_default();
             !(first.is_empty() || first.starts_with(['#', '.']) || section.contains(&first))

@@ -6,6 +6,8 @@ use super::Sample;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Format {
     pub parts: Vec<Part>,
+    /// What stood in braces before each part, such as `+Q`; empty before texts.
+    pub flags: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,7 @@ impl Format {
     /// What is wrong with it, for a message.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
+        let mut flags = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
         while let Some(at) = rest.find('%') {
@@ -34,9 +37,9 @@ impl Format {
                 continue;
             }
             // Flags such as `{+Q}` only change how a log line quotes.
-            let after = match after.strip_prefix('{') {
-                Some(flags) => flags.split_once('}').ok_or("`%{` without `}`")?.1,
-                None => after,
+            let (flagged, after) = match after.strip_prefix('{') {
+                Some(flags) => flags.split_once('}').ok_or("`%{` without `}`")?,
+                None => ("", after),
             };
             let (part, after) = match after.strip_prefix('[') {
                 Some(inside) => {
@@ -56,15 +59,18 @@ impl Format {
             };
             if !literal.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut literal)));
+                flags.push(String::new());
             }
             parts.push(part);
+            flags.push(flagged.to_owned());
             rest = after;
         }
         literal.push_str(rest);
         if !literal.is_empty() {
             parts.push(Part::Text(literal));
+            flags.push(String::new());
         }
-        Ok(Self { parts })
+        Ok(Self { parts, flags })
     }
 }
 

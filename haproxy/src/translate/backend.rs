@@ -17,9 +17,10 @@ use super::{
     draft::{Draft, Mode, keyword},
     filters::Steps,
     forwarded::ForwardedFor,
+    log_format::Captures,
     pages,
     proxy::stats,
-    rule::{Refused, RuleReader},
+    rule::{Refused, RuleReader, USE_SERVER},
     server::{self, Server, only_number},
     stick, tcp, timeouts,
     words::wrong,
@@ -29,6 +30,8 @@ impl<'t> Translator<'t> {
     pub(super) fn backend(&mut self, draft: &Draft<'t>) {
         let is_listen = draft.section.kind == Kind::Listen;
         self.maps.tables.begin(draft.name());
+        self.maps.proxies.begin_backend(draft.name());
+        self.maps.captures = Captures::default();
         let mut backend = Backend {
             comments: if is_listen {
                 Vec::new()
@@ -167,13 +170,20 @@ impl<'t> Translator<'t> {
             ["errorloc" | "errorloc302" | "errorloc303", ..] if !is_listen => {
                 pages::errorloc(line, &mut backend.keys)?
             }
-            ["errorfiles" | "http-error", ..] if !is_listen => {
-                Fate::dropped("a page comes from a file that `error_pages` names")
+            ["errorfiles", ..] if !is_listen => {
+                pages::errorfiles(line, self.file, &mut self.site, &mut backend.keys)?
+            }
+            ["http-error", ..] if !is_listen => {
+                pages::http_error(line, self.file, &mut self.site, &mut backend.keys)?
             }
             ["stick-table", ..] => self.maps.tables.fate(line),
             ["stick", ..] => return Ok(None),
-            ["use-server" | "force-persist" | "ignore-persist", ..] => {
-                Fate::dropped("rules do not name servers, only backends")
+            ["use-server", ..] if draft.mode == Mode::Http && !is_listen => return Ok(None),
+            ["use-server", ..] => Fate::dropped(
+                "connections and a `listen` are judged in front: make the server a backend of its own and `use_backend` it",
+            ),
+            ["force-persist" | "ignore-persist", ..] => {
+                Fate::dropped("whether persistence counts does not depend on the request")
             }
             ["source", address, more] => match server::source(address) {
                 Some(source) => {
@@ -334,6 +344,17 @@ impl<'t> Translator<'t> {
                 _ => reader.http(line),
             };
             reader.translator.step(line, wanted, &mut steps);
+        }
+        if draft.mode == Mode::Http {
+            // Of several that fit the first counts in HAProxy; of variables what was set last does.
+            let lines: Vec<&Line> = draft.all("use-server").collect();
+            for line in lines.into_iter().rev() {
+                let wanted = reader.use_server(line);
+                if wanted.is_ok() {
+                    backend.keys.set("server_from", USE_SERVER);
+                }
+                reader.translator.step(line, wanted, &mut steps);
+            }
         }
         let (filters, fates) = steps.finish(self.file, &self.maps);
         backend.filters = filters;

@@ -257,15 +257,19 @@ pub struct Names {
 impl Names {
     /// A name from what the test looks at and its first pattern.
     fn name_of(&mut self, test: &Test, value: &Value, draft: &Draft<'_>) -> String {
+        self.name_for(&base_name(test), value, draft)
+    }
+
+    /// A name that begins like `base`.
+    pub fn name_for(&mut self, base: &str, value: &Value, draft: &Draft<'_>) -> String {
         let text = value.to_string();
         if let Some(known) = self.by_value.get(&text) {
             return known.clone();
         }
-        let base = base_name(test);
-        let number = self.next.entry(base.clone()).or_insert(1);
+        let number = self.next.entry(base.to_owned()).or_insert(1);
         let name = loop {
             let name = match *number {
-                1 => base.clone(),
+                1 => base.to_owned(),
                 number => format!("{base}_{number}"),
             };
             *number += 1;
@@ -282,7 +286,12 @@ fn base_name(test: &Test) -> String {
     let fetch = &test.sample.fetch;
     let fact = fetch.argument(0).unwrap_or(&fetch.name);
     let pattern = test.patterns.first().map_or("", String::as_str);
-    let words: Vec<&str> = [fact, pattern]
+    // What is compared with a number is told by its name; the argument says of whom.
+    let name = match ["eq", "ge", "gt", "le", "lt"].contains(&pattern) && fact != fetch.name {
+        true => fetch.name.as_str(),
+        false => "",
+    };
+    let words: Vec<&str> = [name, fact, pattern]
         .into_iter()
         .flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric()))
         .filter(|word| !word.is_empty())

@@ -339,6 +339,8 @@ pub fn default_matching(fetch: &str) -> Matching {
         | "src_http_req_rate"
         | "src_http_err_rate"
         | "srv_conn"
+        | "srv_queue"
+        | "be_conn_free"
         | "res.hdr_val"
         | "req.len"
         | "req_len"

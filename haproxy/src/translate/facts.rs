@@ -141,14 +141,26 @@ pub fn fact(fetch: &Call, maps: &Maps, used: &mut Used) -> Result<String, Reason
             Some(text) => Ok(quoted(text)),
             None => Ok(quoted("")),
         },
-        _ => match maps.tables.variable(fetch) {
-            Some(variable) => {
-                let variable = variable?;
-                used.read(&format!("var:{variable}"));
-                Ok(format!("var({variable})"))
+        _ => {
+            if let Some(fact) = maps.captures.fact(fetch) {
+                let fact = fact?;
+                used.response |= name == "capture.res.hdr";
+                let kept = fact.trim_end_matches(')');
+                used.read(&kept.replacen('(', ":", 1));
+                return Ok(fact);
             }
-            None => Err(unknown(name)),
-        },
+            if let Some(fact) = maps.proxies.fact(fetch, used) {
+                return fact;
+            }
+            match maps.tables.variable(fetch) {
+                Some(variable) => {
+                    let variable = variable?;
+                    used.read(&format!("var:{variable}"));
+                    Ok(format!("var({variable})"))
+                }
+                None => Err(unknown(name)),
+            }
+        }
     }
 }
 
@@ -213,18 +225,27 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// Facts that HAProxy has and Weir has not, and why.
-const ABSENT: [(&str, &str); 21] = [
-    ("nbsrv", "rules cannot ask how many servers are up"),
-    ("connslots", "rules cannot ask for free places"),
-    ("be_conn", "rules cannot ask for counts of connections"),
-    ("fe_conn", "rules cannot ask for counts of connections"),
-    ("srv_conn", "rules cannot ask for counts of connections"),
-    ("dst_conn", "rules cannot ask for counts of connections"),
-    ("queue", "rules cannot ask for the queue"),
-    ("avg_queue", "rules cannot ask for the queue"),
-    ("be_sess_rate", "rules cannot ask for rates"),
-    ("fe_sess_rate", "rules cannot ask for rates"),
-    ("srv_is_up", "rules cannot ask for the state of a server"),
+const ABSENT: [(&str, &str); 15] = [
+    (
+        "dst_conn",
+        "connections are counted for a frontend, not for each of its addresses",
+    ),
+    (
+        "srv_conn_free",
+        "free places are known of a backend, not of each server",
+    ),
+    (
+        "be_sess_rate",
+        "rates are counted where a `stick-table` says so",
+    ),
+    (
+        "fe_sess_rate",
+        "rates are counted where a `stick-table` says so",
+    ),
+    (
+        "srv_sess_rate",
+        "rates are counted where a `stick-table` says so",
+    ),
     (
         "rand",
         "rules are not given random numbers; a balancer with weights spreads traffic",
@@ -342,7 +363,17 @@ pub fn unknown(name: &str) -> Reason {
 
 /// Whether HAProxy would know the fact; if not, which one may be meant.
 pub fn check_known(name: &str) -> Result<(), String> {
-    const HERE: [&str; 42] = [
+    const HERE: [&str; 52] = [
+        "nbsrv",
+        "be_conn",
+        "be_conn_free",
+        "connslots",
+        "queue",
+        "avg_queue",
+        "srv_is_up",
+        "srv_conn",
+        "srv_queue",
+        "fe_conn",
         "req.payload",
         "req_ssl_sni",
         "req_ssl_hello_type",

@@ -14,6 +14,7 @@ use super::{
     draft::{Backends, Draft, Mode, keyword},
     filters::Steps,
     forwarded::{ForwardedFor, original_to},
+    log_format::{self, Captures},
     pages,
     proxy::stats,
     rule::{MOMENTS, Rule, RuleReader},
@@ -25,6 +26,8 @@ use super::{
 impl<'t> Translator<'t> {
     pub(super) fn frontend(&mut self, draft: &Draft<'t>, backends: &Backends) {
         self.maps.tables.begin(draft.name());
+        self.maps.proxies.begin_frontend(draft.name());
+        self.maps.captures = Captures::of(draft);
         let mut frontend = Frontend {
             comments: self.header_comments(draft),
             keys: Table::of("name", draft.name()),
@@ -36,6 +39,7 @@ impl<'t> Translator<'t> {
         }
         self.binds(draft, &mut frontend);
         self.default_backend(draft, backends, &mut frontend);
+        self.log_format(draft, &mut frontend);
         for line in &draft.lines {
             let fate = self.frontend_directive(draft, line, &mut frontend);
             match self.problems.note(fate) {
@@ -57,6 +61,25 @@ impl<'t> Translator<'t> {
         self.acl_fates(draft);
         self.leftovers(draft);
         self.weir.frontends.push(frontend);
+    }
+
+    fn log_format(&mut self, draft: &Draft<'t>, frontend: &mut Frontend) {
+        let format = log_format::format(draft, &mut self.maps);
+        let lines = draft.all("log-format");
+        match self.problems.note(format) {
+            Some(Some((text, fate))) => {
+                frontend.keys.set("log_format", text);
+                for line in lines {
+                    self.remark(line, fate.clone().unwrap_or(Fate::Same));
+                }
+            }
+            Some(None) => {}
+            None => {
+                for line in lines {
+                    self.remark(line, Fate::dropped("it makes no sense"));
+                }
+            }
+        }
     }
 
     fn binds(&mut self, draft: &Draft<'t>, frontend: &mut Frontend) {
@@ -142,6 +165,12 @@ impl<'t> Translator<'t> {
                 }
                 Fate::Same
             }
+            ["option", "dontlog-normal", ..] => {
+                if draft.option("dontlog-normal").is_some() {
+                    frontend.keys.set("log_normal", false);
+                }
+                Fate::Same
+            }
             ["option", ..] | ["no" | "default", "option", ..] => super::options::fate(draft, line)?,
             ["maxconn", ..] => {
                 let most = only_number(line, 0, i64::from(u32::MAX))?;
@@ -159,15 +188,16 @@ impl<'t> Translator<'t> {
             ["errorloc" | "errorloc302" | "errorloc303", ..] => {
                 pages::errorloc(line, &mut frontend.keys)?
             }
-            ["errorfiles" | "http-error", ..] => {
-                Fate::dropped("a page comes from a file that `error_pages` names")
+            ["errorfiles", ..] => {
+                pages::errorfiles(line, self.file, &mut self.site, &mut frontend.keys)?
             }
-            ["capture", ..] | ["declare", ..] => {
-                Fate::dropped("the log line has no captured fields")
+            ["http-error", ..] => {
+                pages::http_error(line, self.file, &mut self.site, &mut frontend.keys)?
             }
-            ["log-format" | "log-format-sd" | "error-log-format", ..] => {
-                Fate::nearly("lines have the form of `option httplog`")
-            }
+            ["capture", ..] | ["declare", ..] => return log_format::fate(line),
+            ["log-format", ..] => return Ok(None),
+            ["log-format-sd", ..] => Fate::dropped("lines have no structured data"),
+            ["error-log-format", ..] => Fate::nearly("errors have the form of all other lines"),
             ["log-tag" | "log-steps", ..] => Fate::dropped("the tag is `weir`"),
             ["monitor-uri", ..] | ["monitor", ..] => return Ok(None),
             [
@@ -211,6 +241,14 @@ impl<'t> Translator<'t> {
             && draft.mode == Mode::Http
         {
             steps.rule(original_to(line), None);
+        }
+        if draft.mode == Mode::Http {
+            for line in draft.all("capture") {
+                if keyword(line)[1] == "response" {
+                    let wanted = reader.capture_response(line);
+                    reader.translator.step(line, wanted, &mut steps);
+                }
+            }
         }
         for moment in MOMENTS {
             let rules = draft.all("tcp-request");
@@ -256,13 +294,10 @@ impl<'t> Translator<'t> {
 
     /// `monitor-uri`: an answer for whoever watches the proxy.
     fn monitor(&mut self, draft: &Draft<'t>, steps: &mut Steps<'t>) {
-        for line in draft.all("monitor") {
-            self.remark(
-                line,
-                Fate::dropped("the monitor's answer does not depend on servers"),
-            );
-        }
         let Some(line) = draft.last("monitor-uri") else {
+            for line in draft.all("monitor") {
+                self.remark(line, Fate::nearly("without `monitor-uri` nobody asks"));
+            }
             return;
         };
         let mut words = Words::of(line);
@@ -270,12 +305,20 @@ impl<'t> Translator<'t> {
             return;
         };
         let path = path.text.split('?').next().unwrap_or_default();
+        let asked: Value = Table::of("raw_path", Table::of("exact", path))
+            .with("query", Table::of("present", false))
+            .into();
+        let mut reader = RuleReader {
+            translator: self,
+            draft,
+            named: Names::default(),
+        };
+        for line in draft.all("monitor") {
+            let wanted = reader.monitor_fails(line, &asked);
+            reader.translator.step(line, wanted, steps);
+        }
         let mut rule = Rule::default();
-        rule.when.value = Some(
-            Table::of("raw_path", Table::of("exact", path))
-                .with("query", Table::of("present", false))
-                .into(),
-        );
+        rule.when.value = Some(asked);
         let body = "<html><body><h1>200 OK</h1>\nService ready.\n</body></html>\n";
         let headers = Table::of("Cache-Control", "no-cache").with("Content-Type", "text/html");
         rule.body.set(

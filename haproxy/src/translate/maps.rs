@@ -3,7 +3,7 @@
 
 use crate::weir::Table;
 
-use super::{facts::Reason, tables::Tables};
+use super::{facts::Reason, live::Proxies, log_format::Captures, tables::Tables};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapMatching {
@@ -30,6 +30,8 @@ pub struct Maps {
     /// Where relative paths begin, if the file says so.
     pub start: Option<String>,
     pub tables: Tables,
+    pub proxies: Proxies,
+    pub captures: Captures,
 }
 
 impl Maps {

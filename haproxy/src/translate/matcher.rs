@@ -72,6 +72,9 @@ impl Matchers<'_> {
             });
         if matching != Matching::Found && test.patterns.is_empty() && test.files.is_empty() {
             return match matching {
+                Matching::Bool if name == "srv_is_up" => {
+                    self.compared(test, used, Table::of("exact", "true"))
+                }
                 Matching::Bool => {
                     self.compared(test, used, Table::of("exact", list_of(["1", "true"])))
                 }

@@ -22,7 +22,9 @@ mod forwarded;
 mod frontend;
 mod global;
 mod hoist;
+mod live;
 mod log;
+mod log_format;
 mod maps;
 mod matcher;
 mod options;
@@ -151,6 +153,9 @@ impl<'t> Translator<'t> {
         let backends = Backends::new(&proxies);
         self.maps.tables.scan(file);
         for draft in &proxies {
+            self.maps.proxies.note(draft.section);
+        }
+        for draft in &proxies {
             let declared = self.maps.tables.declare(draft);
             self.problems.note(declared);
         }
@@ -193,7 +198,11 @@ impl<'t> Translator<'t> {
             Kind::Program => {
                 Fate::dropped("Weir starts no other programs; the service manager does")
             }
-            Kind::HttpErrors => Fate::dropped("name the pages with `error_pages`"),
+            // Each proxy that names the section takes its pages, in the form that they have there.
+            Kind::HttpErrors => {
+                self.pages(section);
+                return;
+            }
             Kind::Ring => Fate::dropped("logs go to a stream, a file or syslog"),
             Kind::LogForward => Fate::dropped("Weir forwards no logs"),
             Kind::FcgiApp => Fate::dropped("Weir speaks HTTP to servers, not FastCGI"),

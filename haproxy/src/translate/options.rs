@@ -10,6 +10,7 @@ fn settled(name: &str) -> Option<Fate> {
     Some(match name {
         // What Weir does in any case, or what makes no difference that anybody could see.
         "dontlognull"
+        | "dontlog-normal"
         | "httplog"
         | "http-keep-alive"
         | "redispatch"
@@ -39,7 +40,6 @@ fn settled(name: &str) -> Option<Fate> {
         }
         "logasap" => Fate::nearly("lines are written when an exchange is over"),
         "log-separate-errors" => Fate::nearly("errors are logged at the level of all exchanges"),
-        "dontlog-normal" => Fate::nearly("all exchanges are logged"),
         "http-ignore-probes" => {
             Fate::nearly("a connection that brings nothing is answered with 408")
         }

@@ -119,7 +119,14 @@ impl<'t> Translator<'t> {
 pub(super) fn stats(line: &Line) -> Fate {
     match keyword(line) {
         ["stats", "enable" | "uri", ..] => Fate::dropped(
-            "such a page is at the admin interface: set `admin`, then GET /stats, /stats;csv and /metrics",
+            "the page is at the admin interface; docs/haproxy.md (The statistics page) has the lines that bring it to a port",
+        ),
+        ["stats", "auth", ..] => Fate::dropped(
+            "without a page there is nothing to log in to; the plugin `basic-auth` asks for passwords",
+        ),
+        ["stats", "refresh", ..] => Fate::dropped("GET /stats?refresh=SECONDS loads the page anew"),
+        ["stats", "admin", ..] => Fate::dropped(
+            "the page only shows; the runtime socket and the admin interface change servers",
         ),
         _ => Fate::dropped("the statistics page is not carried over"),
     }

@@ -30,9 +30,7 @@ pub fn deny(
 ) -> Result<(), Refused> {
     let default = if action == "tarpit" { 500 } else { 403 };
     if action == "tarpit" {
-        rule.used
-            .notes
-            .insert("it is answered at once; HAProxy lets the client wait".to_owned());
+        rule.body.set("set_var", Table::of("tarpit", "yes"));
     }
     let mut parts = Parts::default();
     while words.peek().is_some() {

@@ -15,6 +15,16 @@ pub fn literal(text: &str) -> String {
     text.replace('{', "{{").replace('}', "}}")
 }
 
+/// A log-format text that holds no facts, as it would be written.
+pub fn constant(text: &str) -> Option<String> {
+    let parts = Format::parse(text).ok()?.parts;
+    let plain = parts.into_iter().map(|part| match part {
+        Part::Text(text) => Some(text),
+        Part::Sample(_) | Part::Variable(_) => None,
+    });
+    plain.collect()
+}
+
 /// One expression in braces.
 ///
 /// # Errors

@@ -94,7 +94,16 @@ pub fn frontend(draft: &Draft<'_>) -> Table {
         ("client", client),
         ("http_request", request),
         ("http_keep_alive", keep_alive),
+        ("tarpit", tarpit(draft)),
     ])
+}
+
+/// How long those wait who are turned away by `tarpit`, if that is said: as long as for a connection, if not.
+fn tarpit(draft: &Draft<'_>) -> Option<Duration> {
+    let said = value(draft, "tarpit");
+    let mut rules = draft.all("http-request");
+    let connect = rules.find(|line| keyword(line)[1] == "tarpit");
+    said.or_else(|| connect.and_then(|_| value(draft, "connect")))
 }
 
 /// The limit of a TLS handshake, if there is one of its own.
@@ -152,7 +161,15 @@ pub fn fate(draft: &Draft<'_>, line: &Line) -> Result<Fate, Problem> {
     let (name, _) = read(line)?;
     Ok(match name {
         "client-fin" | "server-fin" if draft.mode == Mode::Tcp => Fate::Same,
-        "tarpit" => Fate::dropped("nobody is kept waiting on purpose"),
+        // Rules of a backend turn clients away for as long as its frontends say.
+        "tarpit"
+            if !draft.is_frontend()
+                && draft
+                    .all("http-request")
+                    .any(|line| keyword(line)[1] == "tarpit") =>
+        {
+            Fate::nearly("the frontend's `timeout tarpit` counts, also for rules of a backend")
+        }
         "client-fin" | "server-fin" => {
             Fate::nearly("a connection that one side has closed has the ordinary limits")
         }

@@ -69,6 +69,9 @@ impl RuleReader<'_, '_> {
             | ("http-request", "set-var" | "set-var-fmt") => {
                 self.var(action, &mut words, &mut rule)?;
             }
+            ("http-request" | "http-response", "capture") => {
+                self.capture(line, &mut words, &mut rule)?;
+            }
             (_, name) if name.starts_with("set-var(") || name.starts_with("set-var-fmt(") => {
                 self.var(action, &mut words, &mut rule)?;
             }

@@ -2,10 +2,14 @@
 //! `rules`.
 
 mod absent;
+mod both;
+mod capture;
 mod edit;
 mod http;
 mod login;
+mod monitor;
 mod route;
+mod server;
 mod tcp;
 
 use std::collections::BTreeSet;
@@ -21,6 +25,7 @@ use super::{
     track::{Limit, Tracker},
 };
 
+pub use server::USE_SERVER;
 pub use tcp::MOMENTS;
 
 /// A rule of the plugin `rules`.
