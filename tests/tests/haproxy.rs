@@ -8,12 +8,16 @@
 mod client;
 #[path = "haproxy/commands.rs"]
 mod commands;
+#[path = "haproxy/logs.rs"]
+mod logs;
 #[path = "haproxy/origin.rs"]
 mod origin;
 #[path = "haproxy/proxies.rs"]
 mod proxies;
 #[path = "haproxy/setup.rs"]
 mod setup;
+#[path = "haproxy/sites/mod.rs"]
+mod sites;
 
 use std::{fmt::Write as _, thread};
 

@@ -12,16 +12,32 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const KEPT: Duration = Duration::from_millis(40);
 
 pub struct Client {
-    address: String,
+    dial: Box<dyn Fn() -> TcpStream>,
     stream: Option<BufReader<TcpStream>>,
 }
 
 impl Client {
     pub fn new(address: &str) -> Self {
-        Self {
-            address: address.to_owned(),
-            stream: None,
-        }
+        let address = address.to_owned();
+        let dial = move || TcpStream::connect(&address).expect("the proxy listens");
+        Self::connecting_by(Box::new(dial))
+    }
+
+    pub fn connecting_by(dial: Box<dyn Fn() -> TcpStream>) -> Self {
+        Self { dial, stream: None }
+    }
+
+    /// Takes a connection that was made already for the first request.
+    pub fn adopt(&mut self, stream: TcpStream) {
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a limit can be set");
+        self.stream = Some(BufReader::new(stream));
+    }
+
+    /// A connection of its own.
+    pub fn connect(&self) -> TcpStream {
+        (self.dial)()
     }
 
     pub fn reconnect(&mut self) {
@@ -33,7 +49,7 @@ impl Client {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => {
-                let stream = TcpStream::connect(&self.address).expect("the proxy listens");
+                let stream = self.connect();
                 stream
                     .set_read_timeout(Some(PATIENCE))
                     .expect("a limit can be set");

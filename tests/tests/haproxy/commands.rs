@@ -30,6 +30,7 @@ defaults
 frontend f
     bind @host@:21990
     maxconn 400
+    stick-table type string size 100 expire 10m store gpc0,http_req_rate(10s),http_req_cnt
     acl blocked src -f @folder@/block.lst
     http-request deny if blocked
     http-request set-header X-Tier %[hdr(x),map(@folder@/vip.map,none)]
@@ -159,7 +160,7 @@ fn ask(running: &Running, step: &Step<'_>) -> String {
     let alike = answer
         .replace(&folder.display().to_string(), "FOLDER")
         .replace(&running.host, "HOST");
-    references(alike.trim_end())
+    remaining(&references(alike.trim_end()))
 }
 
 fn say(socket: &Path, text: &str) -> String {
@@ -183,6 +184,17 @@ fn references(text: &str) -> String {
     for part in parts {
         alike.push_str("REF");
         alike.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    alike
+}
+
+/// `exp=599999` is less with every millisecond.
+fn remaining(text: &str) -> String {
+    let mut parts = text.split(" exp=");
+    let mut alike = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        alike.push_str(" exp=LEFT");
+        alike.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
     }
     alike
 }

@@ -1,12 +1,16 @@
 //! Servers that answer with what they were asked. What else a path asks for:
-//! `/status/404`, `/close`, `/chunked`, `/garbage`, `/empty`, `/field/Name/Value`.
+//! `/status/404`, `/close`, `/chunked`, `/garbage`, `/empty`, `/field/Name/Value`, `/slow/MILLISECONDS`.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
+
+/// Requests that have come to any server of this process.
+pub static BEGUN: AtomicUsize = AtomicUsize::new(0);
 
 /// Starts a server that lives as long as the test.
 pub fn start(name: &'static str) -> SocketAddr {
@@ -22,7 +26,8 @@ pub fn start(name: &'static str) -> SocketAddr {
     address
 }
 
-fn serve(name: &str, stream: TcpStream) {
+/// Serves one client until it leaves.
+pub fn serve(name: &str, stream: TcpStream) {
     let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
     let Ok(mut out) = stream.try_clone() else {
         return;
@@ -32,6 +37,7 @@ fn serve(name: &str, stream: TcpStream) {
         let Some((head, body)) = read_request(&mut reader) else {
             return;
         };
+        BEGUN.fetch_add(1, Ordering::SeqCst);
         let answer = answer(name, turn, &head, &body);
         if out.write_all(&answer.bytes).is_err() || answer.closes {
             return;
@@ -110,6 +116,10 @@ fn answer(name: &str, turn: usize, head: &[String], body: &[u8]) -> Answer {
                 bytes: Vec::new(),
                 closes: true,
             };
+        }
+        ["", "slow", milliseconds, ..] => {
+            let pause = milliseconds.parse().map(Duration::from_millis);
+            thread::sleep(pause.unwrap_or_default());
         }
         ["", "close", ..] => closes = true,
         _ => {}

@@ -99,7 +99,7 @@ fn read_line(line: &str, setups: &mut Vec<Setup>) {
     }
 }
 
-fn request(method: &str, rest: &str) -> Vec<u8> {
+pub fn request(method: &str, rest: &str) -> Vec<u8> {
     let mut parts = rest.split(" | ");
     let path = parts.next().expect("split yields at least one").trim();
     let (mut fields, mut body) = (String::new(), "");
