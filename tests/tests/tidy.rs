@@ -31,7 +31,7 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ),
     ("brotli", "answers compressed with br"),
     ("bytes", "pieces of bodies, as the h2 library has them"),
-    ("h2", "the frames of HTTP/2 on both sides"),
+    ("h2", "the frames of HTTP/2 to servers, and its error codes"),
     ("http", "heads, as the h2 library has them"),
     ("http-body-util", "probes and the admin listener"),
     ("httparse", "tokens of HTTP/1 heads"),

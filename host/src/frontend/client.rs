@@ -224,11 +224,6 @@ impl Client {
         }
     }
 
-    /// Where its buffers come from and go back to.
-    pub fn buffers(&self) -> &BufferPool {
-        &self.worker.buffers
-    }
-
     /// Whether bytes of a next request are here already.
     pub fn has_pipelined(&self) -> bool {
         self.buffer

@@ -29,17 +29,6 @@ pub struct Tunnelled {
     pub to_client: u64,
 }
 
-impl Tunnelled {
-    /// For a client that was lost before anything could be sent.
-    pub fn without_client() -> Self {
-        Self {
-            end: TunnelEnd::ClientGone,
-            to_server: 0,
-            to_client: 0,
-        }
-    }
-}
-
 /// One direction.
 #[derive(Debug)]
 struct Way {

@@ -17,6 +17,7 @@ use super::{
     clock::WallClock,
     gate::Gate,
     generation::LocalGeneration,
+    h2::StreamTasks,
     stories::{LocalStories, Stories},
 };
 use crate::{
@@ -37,6 +38,7 @@ pub struct Worker {
     pub buffers: BufferPool,
     pub pool: Pool,
     pub streams: StreamPool,
+    pub stream_tasks: StreamTasks,
     pub clock: WallClock,
     pub process: Arc<ProcessState>,
     pub stories: LocalStories,
@@ -71,6 +73,7 @@ impl Worker {
             buffers: BufferPool::new(head_bytes + 1),
             pool: Pool::default(),
             streams: StreamPool::default(),
+            stream_tasks: StreamTasks::default(),
             clock: WallClock::new(),
             stories: LocalStories::new(Arc::clone(&process.stories)),
             process,

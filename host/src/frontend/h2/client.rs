@@ -1,7 +1,6 @@
 //! A stream of HTTP/2 as the client's side of an exchange.
 
 use std::{
-    cell::RefCell,
     future::poll_fn,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -9,8 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, server::SendResponse};
-use http::Response;
+use h2::Reason;
 use tokio::time::Instant;
 
 use super::{
@@ -24,13 +22,15 @@ use super::{
         tunnel::{TunnelEnd, Tunnelled},
         upload::{Upload, UploadError},
     },
-    tunnel::{Pipe, SocketPipe, StreamPipe, tunnel},
+    connection::Connection,
+    tunnel::{Lost, Pipe, SocketPipe, StreamPipe, tunnel},
 };
 use crate::{
     http::{
         body::{BadBody, BodyEvent, BodyReader},
+        fields::Fields,
         framing::Framing,
-        h2::{Inlet, Last, Outlet, Piece, StreamError, write_interim, write_response},
+        h2::{Gone, Key, Last, Piece},
         request::RequestHead,
         response::{Asked, ResponseHead},
         write::ResponseWrite,
@@ -38,81 +38,122 @@ use crate::{
     net::{Buffer, BufferPool, Deadline, Stream},
 };
 
+/// The right to a stream, which is over when nobody holds it.
+#[derive(Debug)]
+pub struct StreamHandle {
+    pub connection: Rc<Connection>,
+    key: Key,
+}
+
+impl StreamHandle {
+    pub fn new(connection: Rc<Connection>, key: Key) -> Self {
+        Self { connection, key }
+    }
+
+    /// To be called when it begins to be served. False if the client has given it up meanwhile.
+    pub fn look_at(&self) -> bool {
+        self.connection.streams.borrow_mut().look_at(self.key)
+    }
+
+    pub fn reset(&self, reason: Reason) {
+        self.connection.streams.borrow_mut().reset(self.key, reason);
+    }
+
+    fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Result<Piece, Gone>> {
+        self.connection
+            .streams
+            .borrow_mut()
+            .poll_piece(self.key, cx)
+    }
+
+    fn is_taken(&self) -> bool {
+        self.connection.streams.borrow().is_taken(self.key)
+    }
+
+    fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
+        self.connection.streams.borrow_mut().poll_gone(self.key, cx)
+    }
+
+    fn poll_room(&self, cx: &Context<'_>, wanted: usize) -> Poll<Result<usize, Gone>> {
+        let streams = &mut *self.connection.streams.borrow_mut();
+        streams.poll_room(self.key, cx, wanted)
+    }
+
+    fn send(&self, data: &[u8], last: Last) -> Result<(), Gone> {
+        self.connection
+            .streams
+            .borrow_mut()
+            .send(self.key, data, last)
+    }
+
+    fn send_end(&self, trailers: Option<&Fields>) -> Result<(), Gone> {
+        let streams = &mut *self.connection.streams.borrow_mut();
+        streams.send_end(self.key, trailers)
+    }
+}
+
+impl Drop for StreamHandle {
+    fn drop(&mut self) {
+        self.connection.streams.borrow_mut().release(self.key);
+    }
+}
+
 /// A client's stream, from its head on.
 #[derive(Debug)]
-pub struct StreamClient {
-    ends: Rc<Ends>,
-    inlet: Inlet,
-    respond: Rc<RefCell<Respond>>,
-    /// There once an answer has begun that has a body.
-    outlet: Option<Outlet>,
+pub struct StreamClient<'a> {
+    stream: StreamHandle,
     /// The answer was sent to its end.
     complete: bool,
-    deadline: Deadline,
-}
-
-/// The right to answer; shared with whoever watches for the client to give up.
-struct Respond {
-    send: SendResponse<Bytes>,
-    answered: bool,
-}
-
-impl std::fmt::Debug for Respond {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Respond")
-            .field("answered", &self.answered)
-            .finish_non_exhaustive()
-    }
+    deadline: &'a mut Deadline,
 }
 
 /// Notices a reset as long as no answer has begun.
 #[derive(Debug)]
-pub struct StreamWatch(Rc<RefCell<Respond>>);
+pub struct StreamWatch(Rc<Connection>, Key);
 
 impl Watch for StreamWatch {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let respond = &mut *self.0.borrow_mut();
-        match respond.answered {
-            true => Poll::Pending,
-            false => respond.send.poll_reset(cx).map(drop),
-        }
+        self.0.streams.borrow_mut().poll_given_up(self.1, cx)
     }
 }
 
-impl StreamClient {
-    pub fn new(ends: Rc<Ends>, body: RecvStream, send: SendResponse<Bytes>) -> Self {
+impl<'a> StreamClient<'a> {
+    pub fn new(stream: StreamHandle, deadline: &'a mut Deadline) -> Self {
         Self {
-            ends,
-            inlet: Inlet::new(body),
-            respond: Rc::new(RefCell::new(Respond {
-                send,
-                answered: false,
-            })),
-            outlet: None,
+            stream,
             complete: false,
-            deadline: Deadline::new(),
+            deadline,
         }
+    }
+
+    /// Whether the answer was sent, and all of the request was looked at.
+    pub fn is_finished(&self) -> bool {
+        self.complete && self.stream.is_taken()
     }
 
     /// Ends the stream. One whose answer is not complete is reset, lest anybody takes it for that. Of a request
     /// that was answered early the rest is read away, within bounds: some clients forget an answer that they
     /// have not looked at yet when a reset follows it, even one without an error.
-    pub async fn finish(mut self) {
+    pub async fn finish(self) {
         const BYTES: usize = 1024 * 1024;
         const LIMIT: Duration = Duration::from_secs(2);
-        if !self.complete {
-            let mut respond = self.respond.borrow_mut();
-            respond.send.send_reset(Reason::INTERNAL_ERROR);
+        let Self {
+            stream,
+            complete,
+            deadline,
+        } = self;
+        if !complete {
+            stream.reset(Reason::INTERNAL_ERROR);
             return;
         }
-        self.deadline.set(Instant::now(), LIMIT);
+        deadline.set(Instant::now(), LIMIT);
         let mut left = BYTES;
         poll_fn(|cx| {
-            while !self.inlet.is_ended() {
-                match self.inlet.poll_piece(cx) {
+            while !stream.is_taken() {
+                match stream.poll_piece(cx) {
                     Poll::Ready(Ok(Piece::Data(data))) if data.len() <= left => left -= data.len(),
                     Poll::Ready(_) => break,
-                    Poll::Pending => return self.deadline.poll_expired(cx),
+                    Poll::Pending => return deadline.poll_expired(cx),
                 }
             }
             Poll::Ready(())
@@ -120,30 +161,30 @@ impl StreamClient {
         .await;
     }
 
-    fn begin(&mut self, response: Response<()>, last: Last) -> Result<(), SendError> {
-        let respond = &mut *self.respond.borrow_mut();
-        respond.answered = true;
-        let sent = respond.send.send_response(response, last == Last::Yes);
-        self.outlet = Some(Outlet::new(sent.map_err(|_| SendError::Gone)?));
+    /// Begins an answer, and says how large its head is.
+    fn begin(
+        &mut self,
+        head: &ResponseHead,
+        framing: Framing,
+        last: Last,
+    ) -> Result<u64, SendError> {
+        let streams = &mut *self.stream.connection.streams.borrow_mut();
+        let sent = streams.send_head(self.stream.key, head, framing, last);
+        let bytes = sent.map_err(|_| SendError::Gone)?;
         self.complete = last == Last::Yes;
-        Ok(())
+        Ok(bytes)
     }
 
     /// Sends all of `body` and the end, as long as the client takes some every `limit`.
     async fn send_body(&mut self, body: &[u8], limit: Duration) -> Result<(), SendError> {
         let Self {
-            outlet: Some(outlet),
-            deadline,
-            ..
-        } = self
-        else {
-            return Err(SendError::Gone);
-        };
+            stream, deadline, ..
+        } = self;
         let mut rest = body;
         deadline.set(Instant::now(), limit);
         poll_fn(|cx| {
             while !rest.is_empty() {
-                match outlet.poll_room(cx, rest.len()) {
+                match stream.poll_room(cx, rest.len()) {
                     Poll::Ready(Ok(room)) => {
                         let (now, later) = rest.split_at(room);
                         let last = if later.is_empty() {
@@ -151,8 +192,7 @@ impl StreamClient {
                         } else {
                             Last::No
                         };
-                        let sent = outlet.send(Bytes::copy_from_slice(now), last);
-                        sent.map_err(|_| SendError::Gone)?;
+                        stream.send(now, last).map_err(|_| SendError::Gone)?;
                         rest = later;
                         deadline.set(Instant::now(), limit);
                     }
@@ -171,15 +211,9 @@ impl StreamClient {
     }
 
     async fn tunnel_with(&mut self, mut server: impl Pipe, limit: Duration) -> Tunnelled {
-        let Some(outlet) = &mut self.outlet else {
-            return Tunnelled::without_client();
-        };
         self.complete = false;
-        let mut client = StreamPipe {
-            inlet: &mut self.inlet,
-            outlet,
-        };
-        let done = tunnel(&mut client, &mut server, &mut self.deadline, limit).await;
+        let mut client = ClientPipe(&self.stream);
+        let done = tunnel(&mut client, &mut server, self.deadline, limit).await;
         self.complete = done.end == TunnelEnd::Finished;
         done
     }
@@ -191,20 +225,18 @@ impl StreamClient {
         download: &mut Download,
         buffer: &mut Buffer,
     ) -> Poll<Result<(), DownloadError>> {
-        let outlet = self.outlet.as_mut().ok_or(DownloadError::ClientGone)?;
-        let gone = |_: StreamError| DownloadError::ClientGone;
+        let (stream, gone) = (&self.stream, |_: Gone| DownloadError::ClientGone);
         while !buffer.is_empty() && !download.is_ended() {
-            let room = ready!(outlet.poll_room(cx, buffer.filled().len())).map_err(gone)?;
+            let room = ready!(stream.poll_room(cx, buffer.filled().len())).map_err(gone)?;
             let event = download.body_mut().next(buffer.slice(0..room));
             match event.map_err(DownloadError::Bad)? {
                 BodyEvent::Data(data) => {
                     let end = data.end;
-                    let bytes = Bytes::copy_from_slice(buffer.slice(data));
-                    buffer.consume(end);
-                    download.bytes += bytes.len() as u64;
+                    download.bytes += data.len() as u64;
                     // After chunks there may be trailers, so theirs is the end.
                     let last = download.ends_with_data();
-                    outlet.send(bytes, last).map_err(gone)?;
+                    stream.send(buffer.slice(data), last).map_err(gone)?;
+                    buffer.consume(end);
                     if last == Last::Yes {
                         download.set_ended();
                     }
@@ -213,7 +245,7 @@ impl StreamClient {
                 BodyEvent::End(used) => {
                     buffer.consume(used);
                     let trailers = download.body_mut().trailers();
-                    outlet.end(trailers).map_err(gone)?;
+                    stream.send_end(trailers).map_err(gone)?;
                     download.set_ended();
                 }
             }
@@ -222,11 +254,11 @@ impl StreamClient {
     }
 }
 
-impl ClientSide for StreamClient {
+impl ClientSide for StreamClient<'_> {
     type Watch = StreamWatch;
 
     fn watch(&self) -> StreamWatch {
-        StreamWatch(Rc::clone(&self.respond))
+        StreamWatch(Rc::clone(&self.stream.connection), self.stream.key)
     }
 
     /// A stream that is given up is noticed by its watch.
@@ -235,11 +267,11 @@ impl ClientSide for StreamClient {
     }
 
     fn ends(&self) -> &Ends {
-        &self.ends
+        &self.stream.connection.ends
     }
 
     fn deadline(&mut self) -> &mut Deadline {
-        &mut self.deadline
+        self.deadline
     }
 
     /// The frames tell where the body ends, so the reader only counts.
@@ -269,7 +301,7 @@ impl ClientSide for StreamClient {
                 return Poll::Ready(Ok(()));
             }
             *waits_for = WaitsFor::Client;
-            upload.push(ready!(self.inlet.poll_piece(cx))?)?;
+            upload.push(ready!(self.stream.poll_piece(cx))?)?;
         }
     }
 
@@ -279,7 +311,7 @@ impl ClientSide for StreamClient {
         body: &mut BodyReader,
         _: &BufferPool,
     ) -> Poll<Result<Piece, UploadError>> {
-        let piece = ready!(self.inlet.poll_piece(cx))?;
+        let piece = ready!(self.stream.poll_piece(cx))?;
         if let Piece::Data(data) = &piece {
             body.next(data).map_err(UploadError::Bad)?;
         }
@@ -297,8 +329,8 @@ impl ClientSide for StreamClient {
         _: &BufferPool,
         _: Duration,
     ) -> Result<(), SendError> {
-        let respond = &mut *self.respond.borrow_mut();
-        let sent = respond.send.send_informational(write_interim(head));
+        let streams = &mut *self.stream.connection.streams.borrow_mut();
+        let sent = streams.send_interim(self.stream.key, head);
         sent.map_err(|_| SendError::Gone)
     }
 
@@ -313,12 +345,13 @@ impl ClientSide for StreamClient {
             true => Framing::None,
             false => Framing::Length(answer.body.len() as u64),
         };
-        let response = write_response(answer.head, framing);
-        let mut bytes = size_of_head(&response);
-        if bodiless || answer.asked == Asked::Head || answer.body.is_empty() {
-            self.begin(response, Last::Yes)?;
-        } else {
-            self.begin(response, Last::No)?;
+        let no_body = bodiless || answer.asked == Asked::Head || answer.body.is_empty();
+        let last = match no_body {
+            true => Last::Yes,
+            false => Last::No,
+        };
+        let mut bytes = self.begin(answer.head, framing, last)?;
+        if !no_body {
             self.send_body(answer.body, limit).await?;
             bytes += answer.body.len() as u64;
         }
@@ -339,15 +372,13 @@ impl ClientSide for StreamClient {
             (Framing::Length(0), None) => Framing::None,
             (framing, _) => framing,
         };
-        let response = write_response(head, framing);
-        download.bytes = size_of_head(&response);
         // After a 101 come the tunnel's bytes.
         let last = match download.is_ended() && head.status() != 101 {
             true => Last::Yes,
             false => Last::No,
         };
         // A client that is gone shows when the first piece is to be sent.
-        let _ = self.begin(response, last);
+        download.bytes = self.begin(head, framing, last).unwrap_or(0);
         download
     }
 
@@ -364,11 +395,11 @@ impl ClientSide for StreamClient {
             if let Some(buffer) = buffer {
                 ready!(self.poll_pass_on(cx, download, buffer))?;
             }
-            let outlet = self.outlet.as_mut().ok_or(DownloadError::ClientGone)?;
+            let stream = &self.stream;
             if !download.is_ended() && download.body_mut().is_done() {
                 let trailers = download.body_mut().trailers();
-                outlet
-                    .end(trailers)
+                stream
+                    .send_end(trailers)
                     .map_err(|_| DownloadError::ClientGone)?;
                 download.set_ended();
             }
@@ -379,7 +410,9 @@ impl ClientSide for StreamClient {
             *waits_for = WaitsFor::Server;
             match read_more(cx, server, buffer, buffers) {
                 Poll::Ready(Ok(0)) if download.body_mut().eof().is_ok() => {
-                    outlet.end(None).map_err(|_| DownloadError::ClientGone)?;
+                    stream
+                        .send_end(None)
+                        .map_err(|_| DownloadError::ClientGone)?;
                     download.set_ended();
                 }
                 Poll::Ready(Ok(0) | Err(_)) => {
@@ -387,7 +420,7 @@ impl ClientSide for StreamClient {
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
-                    ready!(outlet.poll_gone(cx));
+                    ready!(stream.poll_gone(cx));
                     return Poll::Ready(Err(DownloadError::ClientGone));
                 }
             }
@@ -400,18 +433,17 @@ impl ClientSide for StreamClient {
         download: &mut Download,
         piece: &mut Option<Piece>,
     ) -> Poll<Result<(), DownloadError>> {
-        let gone = |_: StreamError| DownloadError::ClientGone;
-        let outlet = self.outlet.as_mut().ok_or(DownloadError::ClientGone)?;
+        let (stream, gone) = (&self.stream, |_: Gone| DownloadError::ClientGone);
         match piece {
             Some(Piece::Data(data)) => {
                 while !data.is_empty() {
-                    let room = ready!(outlet.poll_room(cx, data.len())).map_err(gone)?;
-                    outlet.send(data.split_to(room), Last::No).map_err(gone)?;
+                    let room = ready!(stream.poll_room(cx, data.len())).map_err(gone)?;
+                    stream.send(&data.split_to(room), Last::No).map_err(gone)?;
                     download.bytes += room as u64;
                 }
             }
             Some(Piece::End(trailers)) => {
-                outlet.end(trailers.as_deref()).map_err(gone)?;
+                stream.send_end(trailers.as_deref()).map_err(gone)?;
                 download.set_ended();
             }
             None => {}
@@ -422,10 +454,7 @@ impl ClientSide for StreamClient {
     }
 
     fn poll_abandoned(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.outlet {
-            Some(outlet) => outlet.poll_gone(cx),
-            None => Poll::Ready(()),
-        }
+        self.stream.poll_gone(cx)
     }
 
     async fn tunnel(
@@ -458,21 +487,38 @@ impl ClientSide for StreamClient {
     fn ended(&mut self, _: Instant) {}
 }
 
-/// What the head would take over HTTP/1. Over HTTP/2 nobody knows: it is sent compressed, against what was sent
-/// before.
-fn size_of_head(response: &Response<()>) -> u64 {
-    let fields = response.headers().iter();
-    let bytes: usize = fields
-        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len())
-        .sum();
-    (bytes + "HTTP/2 200\r\n\r\n".len()) as u64
+impl From<Gone> for UploadError {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::Client | Gone::Lost | Gone::Own => Self::ClientGone,
+            Gone::Bad(bad) => Self::Bad(bad),
+        }
+    }
 }
 
-impl From<StreamError> for UploadError {
-    fn from(error: StreamError) -> Self {
-        match error {
-            StreamError::Gone(_) => Self::ClientGone,
-            StreamError::Bad(bad) => Self::Bad(bad),
-        }
+/// A client's stream as one side of a tunnel.
+struct ClientPipe<'a>(&'a StreamHandle);
+
+impl Pipe for ClientPipe<'_> {
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Lost>> {
+        Poll::Ready(match ready!(self.0.poll_piece(cx)) {
+            Ok(Piece::Data(data)) => Ok(Some(data)),
+            Ok(Piece::End(_)) => Ok(None),
+            Err(_) => Err(Lost),
+        })
+    }
+
+    fn poll_give(&mut self, cx: &mut Context<'_>, bytes: &mut Bytes) -> Poll<Result<(), Lost>> {
+        let room = ready!(self.0.poll_room(cx, bytes.len())).map_err(|_| Lost)?;
+        let sent = self.0.send(&bytes.split_to(room), Last::No);
+        Poll::Ready(sent.map_err(|_| Lost))
+    }
+
+    fn poll_finish(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        Poll::Ready(self.0.send_end(None).map_err(|_| Lost))
+    }
+
+    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_gone(cx)
     }
 }

@@ -1,59 +1,52 @@
-//! One client's connection of HTTP/2: streams are taken in as they come and served side by side.
+//! One client's connection of HTTP/2: its bytes go to [`Streams`] and come from there, and each request that
+//! begins is given to a task of its own.
+//!
+//! What the streams send is kept together until nothing more is to be done, so that the answers of many leave
+//! in one piece: one system call, and with TLS one record.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     future::poll_fn,
     io,
-    pin::pin,
+    pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
-use h2::{
-    Reason, RecvStream,
-    server::{Builder, Connection, SendResponse},
-};
-use http::{Method, Request, request::Parts};
-use tokio::{task::spawn_local, time::Instant};
+use h2::Reason;
+use tokio::{io::AsyncWrite, time::Instant};
 use tracing::debug;
 
 use super::{
     super::{
-        answer::Answer,
         client::Client,
-        error::ExchangeError,
-        exchange::Exchange,
         facts::Ends,
-        generation::{Frontend, LocalGeneration},
-        record::{Arrived, Caller, Record},
-        side::{ClientSide, WholeAnswer},
+        transfer::read_more,
         worker::{IdleTicket, Worker},
     },
-    client::StreamClient,
-    io::{Io, Link},
+    tasks::{Work, give_work},
 };
 use crate::{
     config::Http2Limits,
     http::{
-        bad::BadRequest,
         base64::base64,
-        h2::{Follows, FrameLimits, FrameMeter, read_request},
-        request::RequestHead,
-        response::{Asked, ResponseHead},
+        h2::{FrameLimits, Step, StreamLimits, Streams, Why},
         scan::HeadLimits,
-        write::ConnectionField,
     },
     net::{Deadline, ListenerId},
     telemetry::FrontendMetrics,
 };
 
-/// What a field costs in the library's count of a head's size (RFC 9113 §6.5.2).
-const FIELD_OVERHEAD: usize = 32;
+/// How long a connection without a stream keeps what it needs for one.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How long a connection that is being closed may take to hear of it.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// So much is read away of what a client sends that was told to go.
+const UNHEARD: usize = 256 * 1024;
+/// What waits to be sent leaves at once from here on, though there is more to read.
+const ENOUGH: usize = 32 * 1024;
 
 /// Serves a client that has begun to speak HTTP/2, until its connection ends.
 pub async fn serve(worker: &Rc<Worker>, client: Client) {
@@ -62,87 +55,52 @@ pub async fn serve(worker: &Rc<Worker>, client: Client) {
         return;
     };
     let settings = &generation.shared.frontends[frontend];
-    let builder = builder(&settings.http2, &settings.head_limits);
-    let limits = FrameLimits {
-        resets: settings.http2.resets,
-        control: settings.http2.control_frames,
-    };
-    let shared = Rc::new(Shared {
-        worker: Rc::clone(worker),
-        ends: Rc::clone(&client.ends),
-        listener: client.listener,
-        open: Cell::new(0),
-        waker: RefCell::default(),
-    });
+    let limits = limits(&settings.http2, settings.head_limits);
     settings.metrics.http2_connected();
     let times = Times {
         request: settings.timeouts.http_request,
         idle: settings.timeouts.http_keep_alive,
     };
     let metrics = Arc::clone(&settings.metrics);
-    let accepted = client.accepted;
     // Waiting must not keep an old generation and its instances alive.
     drop(generation);
 
-    let meter = FrameMeter::new(limits, std::time::Instant::now());
-    match shake_hands(&builder, client, meter, accepted + times.request).await {
-        Ok((connection, link)) => {
-            let mut serving = Serving {
-                connection,
-                link,
-                shared: Rc::clone(&shared),
-                times,
-                metrics,
-                deadline: Deadline::new(),
-                phase: None,
-                closing: Closing::No,
-            };
-            serving.run(accepted).await;
-        }
-        Err(Some(error)) => {
-            debug!(%error, "a client did not get as far as its first request");
-            metrics.http2_protocol_error();
-        }
-        Err(None) => debug!("a client did not get as far as its first request in time"),
-    }
-    shared.emptied().await;
-}
-
-/// Begins to speak HTTP/2; no error at all is the end of the time for it.
-async fn shake_hands(
-    builder: &Builder,
-    client: Client,
-    meter: FrameMeter,
-    until: Instant,
-) -> Result<(Connection<Io, Bytes>, Rc<RefCell<Link>>), Option<h2::Error>> {
-    let (io, link) = Io::new(client, meter);
-    let mut handshake = pin!(builder.handshake(io));
-    let handshake = poll_fn(|cx| {
-        let done = handshake.as_mut().poll(cx);
-        // What cannot be sent shows when the library reads.
-        let _ = link.borrow_mut().poll_send(cx);
-        done
+    let streams = Streams::new(limits, std::time::Instant::now());
+    let shared = Rc::new(Connection {
+        worker: Rc::clone(worker),
+        ends: Rc::clone(&client.ends),
+        listener: client.listener,
+        streams: RefCell::new(streams),
     });
-    match tokio::time::timeout_at(until, handshake).await {
-        Ok(Ok(connection)) => Ok((connection, link)),
-        Ok(Err(error)) => Err(Some(error)),
-        Err(_elapsed) => Err(None),
-    }
+    let mut serving = Serving {
+        client,
+        shared,
+        times,
+        metrics,
+        deadline: Deadline::new(),
+        phase: None,
+        served: false,
+        over: false,
+    };
+    serving.run().await;
+    serving.shared.streams.borrow_mut().lose();
+    serving.count();
+    serving.say_goodbye().await;
 }
 
-fn builder(limits: &Http2Limits, head: &HeadLimits) -> Builder {
-    let list = head.bytes + head.fields * FIELD_OVERHEAD;
-    let mut builder = Builder::new();
-    builder
-        .max_concurrent_streams(limits.max_streams)
-        .initial_window_size(limits.stream_window)
-        .initial_connection_window_size(limits.connection_window)
-        .max_send_buffer_size(limits.stream_window as usize)
-        .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(limits.pending_resets)
-        .max_local_error_reset_streams(Some(limits.stream_errors))
-        .enable_connect_protocol();
-    builder
+fn limits(limits: &Http2Limits, head: HeadLimits) -> StreamLimits {
+    StreamLimits {
+        max_streams: limits.max_streams as usize,
+        stream_window: limits.stream_window,
+        connection_window: limits.connection_window,
+        pending_resets: limits.pending_resets,
+        stream_errors: limits.stream_errors,
+        frames: FrameLimits {
+            resets: limits.resets,
+            control: limits.control_frames,
+        },
+        head,
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -153,66 +111,13 @@ struct Times {
     idle: Duration,
 }
 
-/// What a connection's streams have in common.
-struct Shared {
-    worker: Rc<Worker>,
-    ends: Rc<Ends>,
-    listener: ListenerId,
-    open: Cell<usize>,
-    /// Of the connection's task, to be told when a stream has ended.
-    waker: RefCell<Option<Waker>>,
-}
-
-impl Shared {
-    async fn emptied(&self) {
-        poll_fn(|cx| {
-            if self.open.get() == 0 {
-                return Poll::Ready(());
-            }
-            self.wake_later(cx);
-            Poll::Pending
-        })
-        .await;
-    }
-
-    fn wake_later(&self, cx: &Context<'_>) {
-        let mut waker = self.waker.borrow_mut();
-        if !waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
-            *waker = Some(cx.waker().clone());
-        }
-    }
-}
-
-/// A stream that is being served.
-struct OpenStream(Rc<Shared>);
-
-impl OpenStream {
-    fn new(shared: &Rc<Shared>) -> Self {
-        shared.open.set(shared.open.get() + 1);
-        Self(Rc::clone(shared))
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.0.open.set(self.0.open.get() - 1);
-        if let Some(waker) = self.0.waker.borrow_mut().take() {
-            waker.wake();
-        }
-    }
-}
-
-/// Whether a connection takes new streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Closing {
-    No,
-    /// The client was told; streams that run are finished.
-    Politely,
-    /// Nothing more is done for this client.
-    AtOnce,
+/// What a connection's task and those that serve its streams have in common.
+#[derive(Debug)]
+pub struct Connection {
+    pub worker: Rc<Worker>,
+    pub ends: Rc<Ends>,
+    pub listener: ListenerId,
+    pub streams: RefCell<Streams>,
 }
 
 /// What a connection is waiting for.
@@ -220,6 +125,8 @@ enum Closing {
 enum Phase {
     /// The first request, or the rest of any.
     Request,
+    /// Another request, which may come soon.
+    Pause,
     /// Another request.
     Idle,
     /// Streams that run.
@@ -229,108 +136,166 @@ enum Phase {
 }
 
 struct Serving {
-    connection: Connection<Io, Bytes>,
-    link: Rc<RefCell<Link>>,
-    shared: Rc<Shared>,
+    client: Client,
+    shared: Rc<Connection>,
     times: Times,
     metrics: Arc<FrontendMetrics>,
     deadline: Deadline,
     phase: Option<Phase>,
-    closing: Closing,
+    served: bool,
+    /// The client was told to go, politely, or has been let go of.
+    over: bool,
 }
 
 impl Serving {
-    async fn run(&mut self, accepted: Instant) {
+    /// Until the connection is over, as far as streams are concerned.
+    async fn run(&mut self) {
         let worker = Rc::clone(&self.shared.worker);
         let idle = IdlePlace(&worker, Some(worker.join_idle()));
         let first = worker.current().shared.number;
-        let mut served = false;
-        self.deadline.set(accepted, self.times.request);
+        self.deadline.set(self.client.accepted, self.times.request);
         poll_fn(|cx| {
+            self.shared.streams.borrow_mut().watch(cx);
             loop {
-                match self.connection.poll_accept(cx) {
-                    Poll::Ready(Some(Ok((request, respond)))) => {
-                        served = true;
-                        let stream = OpenStream::new(&self.shared);
-                        spawn_local(exchange(stream, request, respond));
-                        continue;
-                    }
-                    Poll::Ready(Some(Err(error))) => {
-                        self.ended_with(&error);
+                self.take_in();
+                match self.poll_bytes(cx) {
+                    Poll::Ready(Ok(true)) => continue,
+                    Poll::Ready(Ok(false)) => return Poll::Ready(()),
+                    Poll::Ready(Err(error)) => {
+                        debug!(client = self.shared.ends.client_address(), %error, "connection broke");
                         return Poll::Ready(());
                     }
-                    Poll::Ready(None) => return Poll::Ready(()),
                     Poll::Pending => {}
                 }
-                // Streams that were served since have left their frames with the library, and it with us.
-                if let Poll::Ready(Err(error)) = self.link.borrow_mut().poll_send(cx) {
-                    self.broken(&error);
-                    return Poll::Ready(());
-                }
-                if self.stops_a_flood() {
-                    continue;
-                }
-                let shared = Rc::clone(&self.shared);
-                let worker = &shared.worker;
-                let leaving = worker.process.is_leaving() || is_orphaned(&shared, first);
-                if leaving && self.closing == Closing::No {
-                    self.close_politely();
+                let leaving = worker.process.is_leaving() || is_orphaned(&self.shared, first);
+                if leaving && !self.over {
+                    self.over = true;
+                    self.shared.streams.borrow_mut().leave();
                     continue;
                 }
                 idle.wake_later(cx);
-                shared.wake_later(cx);
-                self.set_deadline(served);
-                if self.deadline.poll_expired(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                match self.expired() {
-                    true => return Poll::Ready(()),
-                    false => continue,
+                self.set_deadline();
+                ready!(self.deadline.poll_expired(cx));
+                if self.expired() {
+                    return Poll::Ready(());
                 }
             }
         })
         .await;
     }
 
-    /// Ends a connection whose client makes work for nothing. True if there is something new to do.
-    fn stops_a_flood(&mut self) -> bool {
-        let flood = self.link.borrow().flood;
-        let Some(flood) = flood.filter(|_| self.closing != Closing::AtOnce) else {
-            return false;
+    /// Looks at what was read, and has the requests in it served.
+    fn take_in(&mut self) {
+        let Some(buffer) = &mut self.client.buffer else {
+            return;
         };
-        debug!(client = self.shared.ends.client_address(), "{flood}");
-        self.metrics.http2_flooded();
-        self.closing = Closing::AtOnce;
-        self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-        true
+        loop {
+            let (used, step) = self.shared.streams.borrow_mut().receive(buffer.filled());
+            buffer.consume(used);
+            match step {
+                Step::Request(key, follows) => {
+                    self.served = true;
+                    let worker = &self.shared.worker;
+                    let mut head = worker.request_head();
+                    let mut streams = self.shared.streams.borrow_mut();
+                    let read = streams.take_head(key, follows, websocket_key, &mut head);
+                    drop(streams);
+                    match read {
+                        Some(read) => {
+                            let connection = Rc::clone(&self.shared);
+                            let work = Work::new(connection, key, head, read);
+                            give_work(worker, work);
+                        }
+                        None => worker.give_request_head(head),
+                    }
+                }
+                Step::More | Step::Over => break,
+            }
+        }
+        if buffer.is_empty() {
+            self.client.release_buffer();
+        }
     }
 
-    fn close_politely(&mut self) {
-        self.closing = Closing::Politely;
-        self.connection.graceful_shutdown();
+    /// Sends what waits and reads what has come. True if something has; false if the connection is over.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let is_over = self.shared.streams.borrow().is_over();
+        let had = self.unsent();
+        if !is_over
+            && had < ENOUGH
+            && let Poll::Ready(read) = self.poll_read(cx)
+        {
+            return Poll::Ready(read);
+        }
+        match self.poll_send(cx)? {
+            Poll::Ready(()) if is_over => Poll::Ready(Ok(false)),
+            Poll::Ready(()) if had >= ENOUGH => Poll::Ready(Ok(true)),
+            Poll::Pending if !is_over && had >= ENOUGH => {
+                // A client that takes nothing may have something to say about that.
+                let is_full = self.shared.streams.borrow().is_full();
+                match is_full {
+                    true => Poll::Pending,
+                    false => self.poll_read(cx),
+                }
+            }
+            Poll::Ready(()) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Reads what has come. False at the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let (stream, buffers) = (&mut self.client.stream, &self.shared.worker.buffers);
+        let read = read_more(cx, stream, &mut self.client.buffer, buffers);
+        if read.is_pending() {
+            self.client.release_buffer();
+        }
+        read.map_ok(|n| n > 0)
+    }
+
+    fn unsent(&self) -> usize {
+        self.shared.streams.borrow().unsent().len()
+    }
+
+    /// Sends what waits.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let streams = &mut *self.shared.streams.borrow_mut();
+        let stream = &mut self.client.stream;
+        while !streams.unsent().is_empty() {
+            match ready!(stream.poll_write(cx, streams.unsent()))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => streams.sent(n),
+            }
+        }
+        Pin::new(stream).poll_flush(cx)
     }
 
     /// Moves the deadline if what is waited for is another thing than before.
-    fn set_deadline(&mut self, served: bool) {
-        let busy = self.shared.open.get() > 0;
-        let link = self.link.borrow();
-        let phase = match self.closing {
-            Closing::AtOnce => Phase::Farewell,
-            _ if link.meter.is_in_head() => Phase::Request,
-            _ if busy => Phase::Streams,
-            Closing::Politely => Phase::Farewell,
-            Closing::No if !served || link.meter.is_in_frame() => Phase::Request,
-            Closing::No => Phase::Idle,
+    fn set_deadline(&mut self) {
+        let streams = self.shared.streams.borrow();
+        let in_frame = self.client.buffer.is_some() || streams.is_in_frame();
+        let phase = match streams.ended() {
+            Some(_) => Phase::Farewell,
+            None if streams.is_in_head() => Phase::Request,
+            None if streams.is_busy() => Phase::Streams,
+            None if self.over => Phase::Farewell,
+            None if !self.served || in_frame => Phase::Request,
+            None if self.phase == Some(Phase::Idle) || self.times.idle <= PAUSE => Phase::Idle,
+            None => Phase::Pause,
         };
         // The wait for the first request began when the client was accepted.
-        let goes_on = self.phase == Some(phase) || (self.phase.is_none() && !served);
+        let goes_on = self.phase == Some(phase) || (self.phase.is_none() && !self.served);
         self.phase = Some(phase);
         if goes_on {
             return;
         }
         let limit = match phase {
             Phase::Request => self.times.request,
-            Phase::Idle => self.times.idle,
+            Phase::Pause => PAUSE,
+            Phase::Idle => {
+                drop(streams);
+                self.rest();
+                self.times.idle
+            }
             // They have limits of their own.
             Phase::Streams => Duration::MAX,
             Phase::Farewell => FAREWELL,
@@ -338,42 +303,97 @@ impl Serving {
         self.deadline.set(Instant::now(), limit);
     }
 
+    /// Lets go of what only streams need.
+    fn rest(&self) {
+        let streams = &mut *self.shared.streams.borrow_mut();
+        if streams.unsent().is_empty() {
+            streams.rest();
+        }
+    }
+
     /// What is waited for did not come. True if the connection is over.
     fn expired(&mut self) -> bool {
+        let mut streams = self.shared.streams.borrow_mut();
         match self.phase {
+            Some(Phase::Pause) => {
+                self.phase = Some(Phase::Idle);
+                self.deadline
+                    .set(Instant::now(), self.times.idle.saturating_sub(PAUSE));
+                drop(streams);
+                self.rest();
+                false
+            }
             Some(Phase::Idle) => {
-                self.close_politely();
+                self.over = true;
+                streams.leave();
                 false
             }
             Some(Phase::Request) => {
-                self.closing = Closing::AtOnce;
-                self.connection.abrupt_shutdown(Reason::NO_ERROR);
+                streams.end(Reason::NO_ERROR, Why::Proxy);
                 false
             }
             Some(Phase::Streams | Phase::Farewell) | None => true,
         }
     }
 
-    /// The client takes nothing any more.
-    fn broken(&self, error: &io::Error) {
-        debug!(client = self.shared.ends.client_address(), %error, "connection broke");
+    /// Counts why the connection was ended, if the client gave cause.
+    fn count(&self) {
+        let Some(ended) = self.shared.streams.borrow().ended() else {
+            return;
+        };
+        let client = self.shared.ends.client_address();
+        debug!(client, reason = %ended.reason, "connection ended");
+        match ended.why {
+            Why::Rules => self.metrics.http2_protocol_error(),
+            Why::Flood => self.metrics.http2_flooded(),
+            Why::Proxy => {}
+        }
     }
 
-    /// Counts a connection that the library has ended.
-    fn ended_with(&self, error: &h2::Error) {
-        debug!(client = self.shared.ends.client_address(), %error, "connection ended");
-        match error.reason() {
-            Some(Reason::ENHANCE_YOUR_CALM) if error.is_library() => self.metrics.http2_flooded(),
-            Some(_) if error.is_library() => self.metrics.http2_protocol_error(),
-            Some(_) | None => {}
-        }
+    /// Closes so that the client hears of what was sent last: a connection that is closed with bytes unread
+    /// takes that away from it.
+    async fn say_goodbye(&mut self) {
+        let worker = Rc::clone(&self.shared.worker);
+        self.deadline.set(Instant::now(), FAREWELL);
+        let mut unheard = UNHEARD;
+        let mut told = false;
+        poll_fn(|cx| {
+            if !told {
+                match self.client.stream.poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => told = true,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => return self.deadline.poll_expired(cx),
+                }
+            }
+            loop {
+                if let Some(buffer) = &mut self.client.buffer {
+                    buffer.clear();
+                }
+                let stream = &mut self.client.stream;
+                match read_more(cx, stream, &mut self.client.buffer, &worker.buffers) {
+                    Poll::Ready(Ok(n @ 1..)) if n < unheard => unheard -= n,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return self.deadline.poll_expired(cx),
+                }
+            }
+        })
+        .await;
+        self.client.release_buffer();
     }
 }
 
 /// Whether a generation since `seen` took the listener away.
-fn is_orphaned(shared: &Shared, seen: u64) -> bool {
+fn is_orphaned(shared: &Connection, seen: u64) -> bool {
     let current = shared.worker.current();
     current.shared.number != seen && current.frontend_of(shared.listener).is_none()
+}
+
+/// The key that the opening of a WebSocket needs over HTTP/1: sixteen new bytes, as Base64.
+fn websocket_key() -> String {
+    let mut bytes = [0; 16];
+    // It only keeps old answers from passing for new ones; a server takes any.
+    let _ = getrandom::fill(&mut bytes);
+    base64(&bytes)
 }
 
 /// A place on the list of connections that are told when the proxy stops.
@@ -393,103 +413,4 @@ impl Drop for IdlePlace<'_> {
             self.0.leave_idle(ticket);
         }
     }
-}
-
-/// Serves the request of one stream.
-async fn exchange(stream: OpenStream, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-    let Shared {
-        worker,
-        ends,
-        listener,
-        ..
-    } = &*stream.0;
-    let generation = worker.current();
-    let Some(frontend) = generation.frontend_of(*listener) else {
-        let mut respond = respond;
-        respond.send_reset(Reason::REFUSED_STREAM);
-        return;
-    };
-    let settings = &generation.shared.frontends[frontend];
-    let mut record = Record::begin(Instant::now());
-    let (parts, body) = request.into_parts();
-    let mut head = worker.request_head();
-    let mut text = worker.buffers.scratch();
-    let read = read_request(
-        &parts,
-        Follows::after(&body),
-        &websocket_key(&parts),
-        &settings.head_limits,
-        &mut text,
-        &mut head,
-    );
-    worker.buffers.give_scratch(text);
-    drop(parts);
-    let mut client = StreamClient::new(Rc::clone(ends), body, respond);
-    match read {
-        Ok(()) => {
-            record.head_read(Arrived::AtOnce);
-            settings.metrics.requested();
-            let mut exchange =
-                Exchange::new(worker, generation, frontend, &mut client, head, record);
-            exchange.serve().await;
-            exchange.end();
-        }
-        Err(bad) => {
-            worker.give_request_head(head);
-            refuse(worker, &generation, frontend, &mut client, record, bad).await;
-        }
-    }
-    client.finish().await;
-}
-
-/// The key that the opening of a WebSocket needs over HTTP/1: sixteen new bytes, as Base64.
-fn websocket_key(parts: &Parts) -> String {
-    let mut bytes = [0; 16];
-    if parts.method == Method::CONNECT {
-        // It only keeps old answers from passing for new ones; a server takes any.
-        let _ = getrandom::fill(&mut bytes);
-    }
-    base64(&bytes)
-}
-
-/// Answers what is no sound request.
-async fn refuse(
-    worker: &Worker,
-    generation: &LocalGeneration,
-    frontend: usize,
-    client: &mut StreamClient,
-    mut record: Record,
-    bad: BadRequest,
-) {
-    let settings: &Frontend = &generation.shared.frontends[frontend];
-    let error = ExchangeError::BadRequest(bad);
-    record.failed(&error);
-    settings.metrics.bad_request();
-    let status = error.status().unwrap_or(400);
-    let answer = Answer::Failed(status);
-    let mut head = ResponseHead::new(status);
-    let body = answer.body(&mut head, &settings.error_pages, None);
-    let whole = WholeAnswer {
-        head: &head,
-        body: &body,
-        asked: Asked::Other,
-        connection: ConnectionField::Implied,
-    };
-    let limit = settings.timeouts.client;
-    let sent = client.send_answer(whole, &worker.buffers, limit).await;
-    record.refused(status, sent.unwrap_or(0));
-    let id = worker.next_request_id();
-    let head: Option<&RequestHead> = None;
-    record.write(
-        worker,
-        &generation.shared,
-        frontend,
-        head,
-        Caller {
-            ends: client.ends(),
-            forwarded: None,
-            vars: client.ends().vars(),
-        },
-        id,
-    );
 }

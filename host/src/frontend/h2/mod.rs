@@ -3,10 +3,11 @@
 
 mod client;
 mod connection;
-mod io;
 mod talk;
+mod tasks;
 mod tunnel;
 
 pub use connection::serve;
 pub use talk::StreamTalk;
+pub use tasks::StreamTasks;
 pub use tunnel::{SocketPipe, StreamPipe, tunnel};

@@ -37,7 +37,7 @@ pub trait Pipe {
     fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// A stream, of a client's or to a server.
+/// A stream to a server.
 #[derive(Debug)]
 pub struct StreamPipe<'a> {
     pub inlet: &'a mut Inlet,

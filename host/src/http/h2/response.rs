@@ -1,20 +1,19 @@
-//! Responses that come or go over HTTP/2.
+//! Responses that come over HTTP/2.
 
-use http::{HeaderMap, Response, StatusCode, response::Parts};
+use http::response::Parts;
 
 use super::{
     super::{
         bad::BadResponse,
         base64::base64,
         framing::Framing,
-        known::Known,
         response::{Asked, ResponseHead, read_response as read_http1},
         scan::{HeadLimits, Progress, Read},
         sha1::sha1,
         syntax::push_number,
     },
     Follows,
-    fields::{append, push_line},
+    fields::push_line,
 };
 
 /// Takes a response over into `head`. `text` is scratch space.
@@ -84,58 +83,6 @@ fn push_fields(parts: &Parts, text: &mut Vec<u8>) -> Result<(), BadResponse> {
     }
     text.extend_from_slice(b"\r\n");
     Ok(())
-}
-
-/// A final answer as the library sends it. `framing` is how its body will come. A 101 is said as the 200 that
-/// extended CONNECT has in its place.
-pub fn write_response(head: &ResponseHead, framing: Framing) -> Response<()> {
-    let switches = head.status() == 101;
-    let mut response = Response::new(());
-    *response.status_mut() = match switches {
-        true => StatusCode::OK,
-        // The codec lets no other number than 100 to 599 through.
-        false => StatusCode::from_u16(head.status()).unwrap_or(StatusCode::BAD_GATEWAY),
-    };
-    let map = response.headers_mut();
-    map.reserve(head.fields.len());
-    for field in head.fields.iter() {
-        let of_http1 = switches && field.name.eq_ignore_ascii_case("sec-websocket-accept");
-        if !is_of_the_connection(field.known) && !of_http1 {
-            append(map, &field);
-        }
-    }
-    if let Some(length) = head.stated_length(framing) {
-        map.insert(http::header::CONTENT_LENGTH, length.into());
-    }
-    response
-}
-
-/// An interim answer as the library sends it.
-pub fn write_interim(head: &ResponseHead) -> Response<()> {
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::from_u16(head.status()).unwrap_or(StatusCode::CONTINUE);
-    let map: &mut HeaderMap = response.headers_mut();
-    for field in head.fields.iter() {
-        if !is_of_the_connection(field.known) {
-            append(map, &field);
-        }
-    }
-    response
-}
-
-/// What is left out, the length since it is stated anew.
-fn is_of_the_connection(known: Known) -> bool {
-    matches!(
-        known,
-        Known::Nominated
-            | Known::Connection
-            | Known::ContentLength
-            | Known::KeepAlive
-            | Known::ProxyConnection
-            | Known::Te
-            | Known::TransferEncoding
-            | Known::Upgrade
-    )
 }
 
 #[cfg(test)]

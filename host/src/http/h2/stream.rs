@@ -1,4 +1,4 @@
-//! The two directions of a stream, a piece at a time, whichever end of the connection this is.
+//! The two directions of a stream to a server, a piece at a time.
 
 use std::task::{Context, Poll, ready};
 
@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The most that one frame is given, so that streams take turns.
-const PIECE: usize = 16 * 1024;
+pub(super) const PIECE: usize = 16 * 1024;
 
 /// Part of a body.
 #[derive(Debug)]
