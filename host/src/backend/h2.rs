@@ -24,7 +24,11 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{ConnectError, PoolKey, Server, connect, server::HeldConnection};
+use super::{
+    ConnectError, PoolKey, Server, connect,
+    gather::{Gathered, Outflow, gather},
+    server::HeldConnection,
+};
 use crate::{config::ServerHttp2, http::h2::Outlet, net::Stream};
 
 /// Connections by server. Not shared between threads.
@@ -172,7 +176,7 @@ impl StreamPool {
             .then(|| HeldConnection::new(&server.state, &stream));
         let left = deadline.saturating_duration_since(Instant::now());
         let connection = match timeout(left, greet(stream, &server.http2)).await {
-            Ok(Ok((sender, connection, pings))) => {
+            Ok(Ok((sender, connection, pings, outflow))) => {
                 let shared = Rc::new(Shared {
                     sender: RefCell::new(sender),
                     streams: Cell::new(0),
@@ -183,6 +187,7 @@ impl StreamPool {
                     shared: Rc::clone(&shared),
                     lane: Rc::clone(&lane),
                     pings,
+                    outflow,
                     settings: Arc::clone(&server.http2),
                     idle_timeout,
                     _held: held,
@@ -231,12 +236,17 @@ impl Drop for Connecting<'_> {
     }
 }
 
+/// A connection to a server that speaks HTTP/2.
+type Greeted = (
+    SendRequest<Bytes>,
+    Connection<Gathered, Bytes>,
+    PingPong,
+    Outflow,
+);
+
 /// Begins to speak HTTP/2 and waits until the server has answered a ping. By then its settings are known, and
 /// that it speaks HTTP/2 at all.
-async fn greet(
-    stream: Stream,
-    settings: &ServerHttp2,
-) -> Result<(SendRequest<Bytes>, Connection<Stream, Bytes>, PingPong), h2::Error> {
+async fn greet(stream: Stream, settings: &ServerHttp2) -> Result<Greeted, h2::Error> {
     let mut builder = Builder::new();
     builder
         .enable_push(false)
@@ -245,6 +255,7 @@ async fn greet(
         .max_send_buffer_size(settings.stream_window as usize)
         .max_header_list_size(settings.header_list)
         .max_concurrent_reset_streams(settings.max_streams);
+    let (stream, outflow) = gather(stream);
     let (sender, mut connection) = builder.handshake::<_, Bytes>(stream).await?;
     let Some(mut pings) = connection.ping_pong() else {
         return Err(Reason::INTERNAL_ERROR.into());
@@ -257,14 +268,17 @@ async fn greet(
                 return Poll::Ready(answered.map(drop));
             }
             match going.as_mut().poll(cx) {
-                Poll::Ready(Ok(())) => Poll::Ready(Err(Reason::NO_ERROR.into())),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(())) => return Poll::Ready(Err(Reason::NO_ERROR.into())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {}
             }
+            // What cannot be sent shows when the library reads.
+            let _ = outflow.poll_send(cx);
+            Poll::Pending
         })
         .await?;
     }
-    Ok((sender, connection, pings))
+    Ok((sender, connection, pings, outflow))
 }
 
 /// Keeps a connection going until it is lost or nobody needs it any more.
@@ -272,6 +286,7 @@ struct Keeper {
     shared: Rc<Shared>,
     lane: Rc<Lane>,
     pings: PingPong,
+    outflow: Outflow,
     settings: Arc<ServerHttp2>,
     idle_timeout: Duration,
     /// Where a server that goes down takes its connections with it.
@@ -290,7 +305,7 @@ enum Phase {
 }
 
 impl Keeper {
-    async fn keep(mut self, connection: Connection<Stream, Bytes>) {
+    async fn keep(mut self, connection: Connection<Gathered, Bytes>) {
         let why = self.watch(connection).await;
         debug!("a connection of HTTP/2 to a server ended: {why}");
         self.shared.retired.set(true);
@@ -301,7 +316,7 @@ impl Keeper {
     }
 
     /// Says why the connection is over. Dropping it then fails the streams that still run.
-    async fn watch(&mut self, connection: Connection<Stream, Bytes>) -> String {
+    async fn watch(&mut self, connection: Connection<Gathered, Bytes>) -> String {
         let mut connection = pin!(connection);
         let mut phase = Phase::Idle;
         let mut timer = pin!(sleep_until(Instant::now() + self.idle_timeout));
@@ -311,6 +326,9 @@ impl Keeper {
                     Ok(()) => "the server closed it".to_owned(),
                     Err(error) => error.to_string(),
                 });
+            }
+            if let Poll::Ready(Err(error)) = self.outflow.poll_send(cx) {
+                return Poll::Ready(error.to_string());
             }
             *self.shared.waker.borrow_mut() = Some(cx.waker().clone());
             loop {

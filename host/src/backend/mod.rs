@@ -3,6 +3,7 @@
 
 mod agent;
 mod connect;
+mod gather;
 mod h2;
 mod health;
 mod history;
