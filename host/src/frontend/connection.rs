@@ -85,7 +85,8 @@ pub async fn serve(worker: Rc<Worker>, arrival: Arrival, admissions: [Admission;
         Over::Http1(Next::KeepAlive | Next::Close) => client.stream.say_goodbye(),
         Over::Http1(Next::Linger) => client.linger().await,
         Over::Http1(Next::Reset) => client.stream.reset_on_close(),
-        Over::Http2 => h2::serve(&worker, client).await,
+        // In a box, so that HTTP/1 does not pay for it.
+        Over::Http2 => Box::pin(h2::serve(&worker, client)).await,
     }
     drop(admissions);
 }

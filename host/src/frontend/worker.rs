@@ -31,6 +31,17 @@ use crate::{
 const KEPT_HEADS: usize = 64;
 /// A head that grew beyond this is not kept.
 const KEPT_HEAD_BYTES: usize = 32 * 1024;
+/// Spare heads that are no larger than this are kept up to that many.
+const KEPT_SMALL_HEADS: usize = 256;
+const SMALL_HEAD_BYTES: usize = 4 * 1024;
+
+/// Whether a head that holds on to so much is kept beside `others`.
+fn is_kept(others: usize, bytes: usize) -> bool {
+    match bytes {
+        0..=SMALL_HEAD_BYTES => others < KEPT_SMALL_HEADS,
+        _ => others < KEPT_HEADS && bytes <= KEPT_HEAD_BYTES,
+    }
+}
 
 /// Everything a connection needs, on the thread that serves it. No part of it is locked.
 pub struct Worker {
@@ -130,7 +141,7 @@ impl Worker {
 
     pub fn give_request_head(&self, mut head: Box<RequestHead>) {
         let mut kept = self.requests.borrow_mut();
-        if kept.len() < KEPT_HEADS && head.fields.capacity() <= KEPT_HEAD_BYTES {
+        if is_kept(kept.len(), head.fields.capacity()) {
             head.clear();
             kept.push(head);
         }
@@ -142,7 +153,7 @@ impl Worker {
 
     pub fn give_response_head(&self, mut head: Box<ResponseHead>) {
         let mut kept = self.responses.borrow_mut();
-        if kept.len() < KEPT_HEADS && head.fields.capacity() <= KEPT_HEAD_BYTES {
+        if is_kept(kept.len(), head.fields.capacity()) {
             head.clear();
             kept.push(head);
         }

@@ -14,6 +14,9 @@ const LARGE: usize = 256 * 1024;
 /// Lent buffers that come back are kept up to this many of each size.
 const KEPT_SMALL: usize = 64;
 const KEPT_LARGE: usize = 4;
+/// Scratch that is no larger than this is kept up to that many.
+const SHORT: usize = 4 * 1024;
+const KEPT_SHORT: usize = 256;
 
 /// Initialised memory with a filled part in the middle: consumed | filled | free.
 #[derive(Debug)]
@@ -159,7 +162,11 @@ impl BufferPool {
     pub fn give_scratch(&self, mut scratch: Vec<u8>) {
         scratch.clear();
         let mut kept = self.scratch.borrow_mut();
-        if kept.len() < KEPT_SMALL && scratch.capacity() <= 2 * self.small_size {
+        let most = match scratch.capacity() {
+            0..=SHORT => KEPT_SHORT,
+            _ => KEPT_SMALL,
+        };
+        if kept.len() < most && scratch.capacity() <= 2 * self.small_size {
             kept.push(scratch);
         }
     }

@@ -30,8 +30,8 @@ use crate::{
     net::Deadline,
 };
 
-/// Tasks without work that a worker keeps.
-const KEPT: usize = 64;
+/// Tasks without work that a worker keeps, of some kilobytes each: as many as a few busy connections have use for.
+const KEPT: usize = 256;
 
 /// A worker's tasks without work.
 #[derive(Debug, Default)]

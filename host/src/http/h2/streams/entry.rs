@@ -5,12 +5,11 @@ use std::{
     task::{Context, Waker},
 };
 
-use bytes::Bytes;
-
 use super::super::{
     super::{body::BadBody, fields::Fields},
     Follows,
     meter::PREFACE,
+    stream::PIECE,
 };
 
 /// Names a stream that is served.
@@ -38,7 +37,8 @@ pub(super) struct Entry {
     pub stream: u32,
     /// The client has ended its side; what it sent may still wait here.
     pub ended: bool,
-    pub data: VecDeque<Bytes>,
+    /// What it sent and nobody has taken yet, in pieces.
+    pub data: VecDeque<Vec<u8>>,
     pub trailers: Option<Box<Fields>>,
     /// Whoever serves it knows of the end.
     pub end_taken: bool,
@@ -78,6 +78,15 @@ impl Entry {
             data,
             ..Self::default()
         };
+    }
+
+    /// Keeps data. Small pieces are put together: each by itself would take more memory than it has bytes.
+    pub fn push(&mut self, data: &[u8]) {
+        match self.data.back_mut() {
+            Some(last) if last.len() + data.len() <= PIECE => last.extend_from_slice(data),
+            _ if data.is_empty() => {}
+            _ => self.data.push_back(data.to_vec()),
+        }
     }
 
     /// Whether both sides have ended it.

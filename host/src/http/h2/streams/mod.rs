@@ -360,7 +360,7 @@ impl Streams {
         if let Some(data) = entry.data.pop_front() {
             let length = data.len();
             self.claim(key.at, length as u32);
-            return Poll::Ready(Ok(Piece::Data(data)));
+            return Poll::Ready(Ok(Piece::Data(Bytes::from(data))));
         }
         if let Some(bad) = &entry.bad {
             return Poll::Ready(Err(Gone::Bad(bad.clone())));
@@ -424,7 +424,7 @@ impl Streams {
             self.given_up = self.given_up.saturating_sub(1);
         }
         self.turns -= usize::from(entry.has_turn);
-        let unused = entry.data.iter().map(Bytes::len).sum::<usize>();
+        let unused = entry.data.iter().map(Vec::len).sum::<usize>();
         entry.clear();
         if let Ok(position) = self.index.binary_search_by_key(&key.stream, |(id, _)| *id) {
             self.index.remove(position);

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use h2::Reason;
 
 use super::{
@@ -216,9 +215,7 @@ impl Streams {
             }
             *left = after.unwrap_or(0);
         }
-        if !data.is_empty() {
-            entry.data.push_back(Bytes::copy_from_slice(data));
-        }
+        entry.push(data);
         entry.ended = ends;
         if ends || !data.is_empty() {
             entry.wake();

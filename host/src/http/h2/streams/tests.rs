@@ -677,6 +677,21 @@ fn a_body_may_fill_its_window_and_no_more_and_is_asked_to_go_on() {
 }
 
 #[test]
+fn small_pieces_of_a_body_are_put_together() {
+    let mut client = Client::new();
+    client.post(1, &[]);
+    for _ in 0..20_000 {
+        client.data(1, 1, Last::No);
+    }
+    let key = client.give()[0];
+    let mut pieces = Vec::new();
+    while let Poll::Ready(Ok(Piece::Data(data))) = client.streams.poll_piece(key, &mut cx()) {
+        pieces.push(data.len());
+    }
+    assert_eq!(pieces, [16 * 1024, 20_000 - 16 * 1024]);
+}
+
+#[test]
 fn what_nobody_took_of_a_body_does_not_take_from_the_others() {
     let mut client = Client::new();
     for stream in [1, 3, 5, 7, 9, 11] {
