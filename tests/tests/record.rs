@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use weir_tests::{Load, Origin, Ran, Weir, WeirCommand, fill};
+use weir_tests::{Load, Origin, Ran, Weir, WeirCommand, eventually, fill};
 use weir_wat_guests::{Guest, Kind};
 
 const CONFIG: &str = r#"
@@ -187,13 +187,18 @@ async fn what_was_masked_is_not_compared_and_is_there_if_it_is_asked_for() {
             .collect();
         all
     };
-    for (secrets, masked) in [(&[][..], true), (&["--include-secrets"][..], false)] {
+    let both = [(&[][..], true), (&["--include-secrets"][..], false)];
+    for (number, (secrets, masked)) in (1..).zip(both) {
         let words = words(secrets);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (ran, ()) = tokio::join!(scene.tools.run(&words), async {
-            scene.weir.log_line("recording decisions").await;
+            eventually("a recording", async || {
+                let lines = scene.weir.stderr();
+                let begun = lines.iter().filter(|it| it.contains("recording decisions"));
+                (begun.count() == number).then_some(())
+            })
+            .await;
             for _ in 0..5 {
-                // Asked until the recording runs; each is one more of the same.
                 let fields = [("Cookie", "sid=s3ss10n-4711")];
                 assert_eq!(scene.weir.get_with("/2", &fields).await.status(), 200);
             }
@@ -347,7 +352,7 @@ async fn plugins_that_count_are_answered_as_they_were() {
     for _ in 0..15 {
         assert_eq!(weir.get("/").await.status(), 200);
     }
-    let record = ["record", "-c", config, "-o", "r.jsonl", "--for", "2s"];
+    let record = ["record", "-c", config, "-o", "r.jsonl", "--for", "4s"];
     let (ran, denied) = tokio::join!(tools.run(&record), async {
         weir.log_line("recording decisions").await;
         let mut denied = 0;

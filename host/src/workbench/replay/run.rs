@@ -317,8 +317,8 @@ impl Replay<'_> {
 const FUNCTIONS: [&str; 6] = ["add", "read", "falls-to", "value", "set-value", "remove"];
 
 fn consulted_then(asked: &CountersAsked) -> Consulted {
-    let functions = FUNCTIONS.into_iter();
-    let function = functions.filter(|name| *name == asked.asked).next();
+    let mut functions = FUNCTIONS.into_iter();
+    let function = functions.find(|name| *name == asked.asked);
     Consulted {
         question: Question {
             // One that this Weir does not know is never asked.
