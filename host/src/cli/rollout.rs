@@ -5,7 +5,11 @@
 mod show;
 mod terms;
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -15,10 +19,17 @@ use self::{
     terms::{CanaryTerms, Terms},
 };
 use super::admin::{Door, encoded};
-use crate::model::Share;
+use crate::{
+    config::{is_name, read_duration},
+    model::Share,
+};
 
 /// The exit code if a version that is shown was given up.
 const GIVEN_UP: u8 = 3;
+/// The exit code if a version did not come as far as was waited for.
+const NOT_YET: u8 = 4;
+/// How often one looks at a version that is waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = HELP)]
@@ -79,6 +90,20 @@ pub enum Command {
         /// For example 25%.
         share: Share,
     },
+    /// Waits until a new version has shown what it can, for pipelines: until it has its last step's share and has
+    /// answered so many calls with it.
+    ///
+    /// Exit code 3 as soon as it was given up or stopped, 4 if the time is over before it came so far.
+    Wait {
+        #[command(flatten)]
+        at: At,
+        /// Answers that it is to have given; of a canary that grows, in its last step.
+        #[arg(long, value_name = "COUNT", default_value_t = 100)]
+        answers: u64,
+        /// The longest to wait; without it as long as it takes.
+        #[arg(long = "for", value_name = "TIME", value_parser = read_duration)]
+        time: Option<Duration>,
+    },
     /// Lets the current version answer all for now; figures stay, and `resume` goes on.
     Stop(At),
     /// Goes on with a version that was stopped or given up, and forgets what counted against it.
@@ -100,11 +125,10 @@ then the file counts. It does not change the file, and a proxy that is started a
   weir rollout list --uses
   weir rollout shadow  backend/api/balancer ./hash-2.wasm
   weir rollout canary  backend/api/balancer ./hash-2.wasm --steps '5% 10m, 25% 1h, 100%'
-  weir rollout show    backend/api/balancer
-  weir rollout promote backend/api/balancer
+  weir rollout wait    backend/api/balancer --answers 10000 --for 3h && weir rollout promote backend/api/balancer
 
-Exit codes: 0 done, 1 refused, with the reason, 2 the command line is not understood, 3 (list, show) a version that is
-tried out was given up.";
+Exit codes: 0 done, 1 refused, with the reason, 2 the command line is not understood, 3 (list, show,
+wait) a version that is tried out was given up, 4 (wait) it did not come so far in time.";
 
 /// A use of a plugin in a running proxy.
 #[derive(Debug, Args)]
@@ -133,6 +157,7 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
             let share = encoded(&share.to_string());
             at.said(&format!("share?value={share}"))
         }
+        Command::Wait { at, answers, time } => at.wait(*answers, *time),
         Command::Stop(at) => at.said("stop"),
         Command::Resume(at) => at.said("resume"),
         Command::Promote(at) => at.replaced("promote"),
@@ -176,13 +201,13 @@ struct Done {
 
 impl At {
     fn order(&self, wish: &str, body: &str) -> anyhow::Result<Done> {
-        let text = self.door.post(&self.target(wish), body)?.text()?;
+        let text = self.door.post(&self.target(wish)?, body)?.text()?;
         Ok(serde_json::from_str(&text)?)
     }
 
     /// Prints what the proxy answers.
     fn said(&self, wish: &str) -> anyhow::Result<ExitCode> {
-        print!("{}", self.door.post(&self.target(wish), "")?.text()?);
+        print!("{}", self.door.post(&self.target(wish)?, "")?.text()?);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -207,11 +232,7 @@ impl At {
 
     fn show(&self, json: bool) -> anyhow::Result<ExitCode> {
         let text = self.door.get("/rollouts")?.text()?;
-        let answer: Answer = serde_json::from_str(&text)?;
-        let Some(position) = answer.position(&self.place) else {
-            anyhow::bail!("{}", answer.nothing_at(&self.place));
-        };
-        let found = &answer.rollouts[position];
+        let (position, found) = self.found(&text)?;
         match json {
             true => {
                 let all: serde_json::Value = serde_json::from_str(&text)?;
@@ -219,11 +240,45 @@ impl At {
             }
             false => print!("{found}"),
         }
-        Ok(code(std::iter::once(found)))
+        Ok(code(std::iter::once(&found)))
     }
 
-    fn target(&self, wish: &str) -> String {
-        let parts = self.place.split('/').map(encoded).collect::<Vec<_>>();
-        format!("/rollouts/{}/{wish}", parts.join("/"))
+    fn wait(&self, answers: u64, time: Option<Duration>) -> anyhow::Result<ExitCode> {
+        let began = Instant::now();
+        loop {
+            let (_, found) = self.found(&self.door.get("/rollouts")?.text()?)?;
+            let ended = match (found.is_running(), found.has_answered(answers)) {
+                (false, _) => Some(ExitCode::from(GIVEN_UP)),
+                (true, true) => Some(ExitCode::SUCCESS),
+                (true, false) if time.is_some_and(|time| began.elapsed() >= time) => {
+                    Some(ExitCode::from(NOT_YET))
+                }
+                (true, false) => None,
+            };
+            if let Some(code) = ended {
+                print!("{found}");
+                return Ok(code);
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// The try at this use in what the proxy says, and where in it.
+    fn found(&self, text: &str) -> anyhow::Result<(usize, show::Rollout)> {
+        let mut answer: Answer = serde_json::from_str(text)?;
+        let Some(position) = answer.position(&self.place) else {
+            anyhow::bail!("{}", answer.nothing_at(&self.place));
+        };
+        Ok((position, answer.rollouts.swap_remove(position)))
+    }
+
+    /// Fails if that is no name at all, which would mean something else in a target.
+    fn target(&self, wish: &str) -> anyhow::Result<String> {
+        anyhow::ensure!(
+            self.place.split('/').all(is_name),
+            "`{}` is no use of a plugin; one is `frontend/web/filter/1`, `backend/api/balancer` or as `weir rollout list --uses` shows it",
+            self.place
+        );
+        Ok(format!("/rollouts/{}/{wish}", self.place))
     }
 }

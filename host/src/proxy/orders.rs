@@ -2,7 +2,7 @@
 //! has taken the place of the file's. Laid over each configuration that is loaded, until the file says something
 //! else at that use, another order undoes it, or the process ends.
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::{
     config::{Config, Next, PluginUse},
@@ -109,6 +109,10 @@ impl Orders {
                 warn!("what was ordered at {place} while the proxy ran is forgotten: the file uses no plugin there any more");
                 return false;
             };
+            if used.says_as(&ordered.now) {
+                info!("what was ordered at {place} while the proxy ran is in the file now");
+                return false;
+            }
             if !used.says_as(&ordered.of_file) {
                 warn!("what was ordered at {place} while the proxy ran is forgotten: the file says something else there now");
                 return false;
@@ -304,6 +308,14 @@ mod tests {
         let mut again = file(FILE);
         orders.lay_over(&mut again);
         assert_eq!(shown(&again), is("hash", None), "it was forgotten");
+
+        let random = a_try(&again, "random");
+        orders.carry_out(&order(random), &mut again).unwrap();
+        orders.carry_out(&order(Wish::Promote), &mut again).unwrap();
+        let mut written = file(&FILE.replace("\"hash\"", "\"random\""));
+        orders.lay_over(&mut written);
+        assert_eq!(shown(&written), is("random", None));
+        assert!(orders.iter().next().is_none(), "the file has it now");
     }
 
     #[test]

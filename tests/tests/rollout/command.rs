@@ -64,6 +64,8 @@ async fn a_version_is_tried_out_takes_over_and_goes_back_by_command_alone() {
     }
     let some = denied(&weir, &all, 418).await;
     assert!(!some.is_empty() && some.len() < 60, "{}", some.len());
+    let waited = ran(&weir, &["wait", USE, "--answers", "1000", "--for", "1ms"]).await;
+    assert_eq!(waited.code, Some(4), "nobody asks it: {}", waited.stderr);
     assert_eq!(weir.reload().await, Reload::Loaded);
     assert_eq!(
         denied(&weir, &all, 418).await,
@@ -130,6 +132,19 @@ async fn a_file_that_says_something_else_ends_what_was_ordered() {
         "the use says what it said"
     );
 
+    let written = same.replace("./current.wasm", "./next.wasm");
+    weir.write_config(&fill(&written, &[("a", &address)]));
+    assert_eq!(weir.reload().await, Reload::Loaded);
+    weir.log_line(
+        "what was ordered at frontend/web/filter/1 while the proxy ran is in the file now",
+    )
+    .await;
+    assert_eq!(weir.get("/").await.status(), 418);
+
+    weir.write_config(&fill(&same, &[("a", &address)]));
+    assert_eq!(weir.reload().await, Reload::Loaded);
+    half(&weir).await;
+    ordered(&weir, &["promote", USE]).await;
     weir.write_config(&fill(&filter("deadline = \"4s\""), &[("a", &address)]));
     assert_eq!(weir.reload().await, Reload::Loaded);
     weir.log_line("what was ordered at frontend/web/filter/1 while the proxy ran is forgotten")
@@ -185,6 +200,8 @@ async fn the_end_of_a_bad_version_shows_in_the_exit_code() {
             ran.stdout
         );
     }
+    let waited = ran(&weir, &["wait", USE, "--for", "1ms"]).await;
+    assert_eq!(waited.code, Some(3), "it will not come any farther");
     let shown = ran(&weir, &["show", USE, "--json"]).await;
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).expect("it is JSON");
     assert_eq!(shown["state"], "given-up");
@@ -196,13 +213,17 @@ async fn an_order_that_cannot_be_carried_out_changes_nothing_and_says_why() {
     let weir = scene(&origin).await;
     weir.write_file("broken.wasm", b"\0asm no");
     let (next, broken) = (file(&weir, "next.wasm"), file(&weir, "broken.wasm"));
-    let refused: [(&[&str], &[&str]); 7] = [
+    let refused: [(&[&str], &[&str]); 8] = [
         (
             &["promote", "frontend/web/filter/2"],
             &[
                 "no plugin is used at `frontend/web/filter/2`",
                 "there is frontend/web/filter/1",
             ],
+        ),
+        (
+            &["promote", "backend/a b"],
+            &["`backend/a b` is no use of a plugin"],
         ),
         (
             &["promote", USE],
@@ -277,10 +298,12 @@ async fn a_canary_grows_by_its_steps_while_it_is_good() {
         "at_least=20",
     ];
     let shown = ordered(&weir, &canary).await;
-    assert!(
-        shown.contains("step       1 of 3, for 0 of 0.05 s; 0 of at least 20 answers"),
-        "{shown}"
-    );
+    for part in [
+        "step       1 of 3, for ",
+        "of 0.05 s; 0 of at least 20 answers",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
     let found = rollout(&weir).await;
     let targets = clients(200);
     let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
@@ -296,6 +319,11 @@ async fn a_canary_grows_by_its_steps_while_it_is_good() {
     ] {
         said_with_both_digests(&weir, step, &found).await;
     }
+    let waited = ordered(&weir, &["wait", USE, "--answers", "50"]).await;
+    assert!(
+        waited.contains("step       3 of 3, the last one"),
+        "{waited}"
+    );
     let report = load.stop().await;
     assert_eq!(report.failed(), 0, "{report:?}");
     let found = rollout(&weir).await;

@@ -21,15 +21,15 @@ const CONFIG: &str = r#"
     [[frontend]]
     name = "web"
     bind = ["127.0.0.1:0"]
-    default_backend = "apps"
+    default_backend = "team:apps"
 
     [[backend]]
-    name = "apps"
+    name = "team:apps"
     balance = "first"
     server = [{ name = "a", address = "@a@" }, { name = "b", address = "@b@" }]
 "#;
 
-const USE: &str = "backend/apps/balancer";
+const USE: &str = "backend/team:apps/balancer";
 
 struct Scene {
     registry: Registry,

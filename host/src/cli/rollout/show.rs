@@ -122,6 +122,18 @@ impl Rollout {
         self.state == "given-up"
     }
 
+    pub fn is_running(&self) -> bool {
+        self.state == "running"
+    }
+
+    /// Whether the new version has its last share and has given so many answers with it.
+    pub fn has_answered(&self, count: u64) -> bool {
+        match &self.step {
+            Some(step) => step.number == step.of && step.answers >= count,
+            None => self.next.answers >= count,
+        }
+    }
+
     /// `running on 5%`, `given-up`
     fn standing(&self) -> String {
         match self.state.as_str() {
