@@ -317,6 +317,7 @@ async fn what_cannot_be_recorded_or_replayed_is_said_with_a_way_out() {
 const COUNTING: &str = r#"
     admin = "unix:admin.sock"
     log = []
+    why = { share = "100%" }
 
     [[counters]]
     name = "clients"
@@ -369,6 +370,18 @@ async fn plugins_that_count_are_answered_as_they_were() {
         12,
         "{recorded}"
     );
+
+    // The first of them, told: the sixteenth of its client, who has the server that it had.
+    let first = recorded.lines().nth(1).expect("an exchange was recorded");
+    let first: Value = serde_json::from_str(first).expect("it is JSON");
+    let id = first["exchange"]["id"].as_str().expect("it has an id");
+    let story = tools.run(&["why", id, "-c", config]).await.succeeded();
+    for told in [
+        "add clients.requests \"127.0.0.1\" 1: 16",
+        "value sticky \"127.0.0.1\": \"",
+    ] {
+        assert!(story.contains(told), "{told} in\n{story}");
+    }
 
     let places = ["frontend.web.filter.1", "backend.apps.persistence"];
     let replay = |place, plugin| {

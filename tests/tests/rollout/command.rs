@@ -105,7 +105,9 @@ async fn a_version_is_tried_out_takes_over_and_goes_back_by_command_alone() {
         line.contains("was=sha256:") && line.contains("now=sha256:"),
         "{line}"
     );
-    let listed = ordered(&weir, &["list", "--uses"]).await;
+    let config = file(&weir, "weir.toml");
+    let list = ["rollout", "list", "--uses", "-c", &config];
+    let listed = WeirCommand::default().run(&list).await.succeeded();
     assert!(
         listed.starts_with("no new version is tried out\n"),
         "{listed}"
