@@ -223,7 +223,7 @@ impl At {
         if !done.as_file {
             println!(
                 "It stays so over reloads, until weir.toml says something else at this use or the proxy is started anew.\n\
-                 To keep it, write `plugin = \"{}\"` there and no `next`.",
+                 To keep it, write `plugin = \"{}\"` there, with whatever else was ordered of it, and no `next`.",
                 done.now.plugin
             );
         }
