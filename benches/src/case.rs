@@ -32,6 +32,8 @@ enum Shape {
     Plain,
     /// The requests are the origins' business alone.
     Tcp,
+    /// As plain, over TLS.
+    Tls,
     Chain,
     Auth,
     Rules(usize),
@@ -158,6 +160,13 @@ pub const CASES: &[Case] = &[
         Shape::Plain,
     ),
     case(
+        "h2-tls",
+        "HTTP/2 over TLS, 8 connections of 32 streams",
+        Kind::Streams,
+        8,
+        Shape::Tls,
+    ),
+    case(
         "tcp",
         "TCP mode, requests inside connections that stay",
         Kind::KeepAlive,
@@ -177,6 +186,13 @@ pub const CASES: &[Case] = &[
         Kind::Idle,
         5000,
         Shape::Plain,
+    ),
+    case(
+        "idle-tls",
+        "5,000 idle connections over TLS",
+        Kind::Idle,
+        5000,
+        Shape::Tls,
     ),
     case(
         "reload",
@@ -216,6 +232,7 @@ impl Case {
             tls: false,
             cert: None,
             key: None,
+            cert_and_key: None,
             h2: self.kind == Kind::Streams,
             cookie: None,
             xff: false,
@@ -227,6 +244,7 @@ impl Case {
         };
         match self.shape {
             Shape::Tcp => model.mode = "tcp".into(),
+            Shape::Tls => model.tls = true,
             Shape::Plain | Shape::Download | Shape::Upload => {}
             Shape::Chain => chain(&mut model, ports),
             Shape::Auth => auth(&mut model, ports),
@@ -243,6 +261,7 @@ impl Case {
         match self.shape {
             Shape::Plain
             | Shape::Tcp
+            | Shape::Tls
             | Shape::Auth
             | Shape::Servers(Balance::RoundRobin | Balance::LeastConn, _) => {
                 vec!["/index.html".into()]

@@ -1,6 +1,6 @@
 //! Does the proxy do what the case says? A fast wrong answer is no result.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context, Result, ensure};
 
@@ -8,10 +8,14 @@ use crate::{
     case::Case,
     http::{Answer, ask, authorization},
     model::{Balance, Model},
+    tls::Clients,
 };
 
 /// Asks the proxy at the model's port; the first thing it does otherwise is the error.
 pub fn run(case: &Case, model: &Model) -> Result<()> {
+    if let Some(certificate) = &model.cert {
+        return over_tls(case, model, Path::new(certificate));
+    }
     if model.users.is_empty() {
         for path in case.paths().iter().take(3) {
             servers(model, path)?;
@@ -31,6 +35,16 @@ pub fn run(case: &Case, model: &Model) -> Result<()> {
             echo.contains("\r\nx-forwarded-for: 127.0.0.1\r\n"),
             "no X-Forwarded-For reaches the server"
         );
+    }
+    Ok(())
+}
+
+/// A client that trusts the certificate is answered.
+fn over_tls(case: &Case, model: &Model, certificate: &Path) -> Result<()> {
+    let clients = Clients::new(certificate)?;
+    let to = model.listen.address()?;
+    for request in case.requests(model).iter().take(3) {
+        clients.ask(to, request).context("over TLS")?;
     }
     Ok(())
 }

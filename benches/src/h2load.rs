@@ -26,6 +26,10 @@ pub fn run(
         fs::remove_file(log).context("cannot remove h2load's last log")?;
     }
     let duration = Duration::from_secs_f64(seconds).as_millis();
+    let scheme = match model.tls {
+        true => "https",
+        false => "http",
+    };
     let mut command = process::pinned(Path::new("h2load"));
     command
         .arg(format!("--duration={duration}ms"))
@@ -34,7 +38,7 @@ pub fn run(
         .arg("--threads=1")
         .arg(format!("--log-file={}", log.display()))
         .arg(format!(
-            "http://{}:{}{path}",
+            "{scheme}://{}:{}{path}",
             model.listen.host, model.listen.port
         ))
         .stdout(Stdio::piped());

@@ -38,10 +38,15 @@ fn userlist(text: &mut String, model: &Model) {
 
 fn frontend(text: &mut String, model: &Model) {
     text.push_str("frontend web\n");
-    line(
-        text,
-        format_args!("bind {}:{}", model.listen.host, model.listen.port),
-    );
+    let mut bind = format!("bind {}:{}", model.listen.host, model.listen.port);
+    if let Some(both) = &model.cert_and_key {
+        let protocols = match model.h2 {
+            true => "h2,http/1.1",
+            false => "http/1.1",
+        };
+        bind.push_str(&format!(" ssl crt {both} alpn {protocols}"));
+    }
+    line(text, format_args!("{bind}"));
     if model.xff {
         line(text, format_args!("option forwardfor"));
     }

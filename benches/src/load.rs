@@ -12,7 +12,10 @@ use anyhow::{Context, Result};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{self, AnswerHead};
+use crate::{
+    http::{self, AnswerHead},
+    tls,
+};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -31,6 +34,9 @@ pub struct Options {
     /// One request per client, then hold the connections until stdin ends
     #[arg(long)]
     hold: bool,
+    /// With --hold: over TLS, trusting this certificate
+    #[arg(long, requires = "hold")]
+    trust: Option<PathBuf>,
 }
 
 /// What all clients saw.
@@ -64,6 +70,17 @@ const HELD: &str = "held";
 
 pub fn run(options: &Options) -> Result<()> {
     let requests = read_requests(&options.requests)?;
+    if let Some(certificate) = &options.trust {
+        let clients = tls::Clients::new(certificate)?;
+        let failed = tls::hold(&clients, options.to, options.clients, &requests);
+        let report = Report {
+            ok: (options.clients - failed) as u64,
+            failed: failed as u64,
+            ..Report::default()
+        };
+        println!("{}", serde_json::to_string(&report)?);
+        return Ok(());
+    }
     let mut load = Load::new(options, &requests)?;
     load.run()?;
     if options.hold {

@@ -22,6 +22,7 @@ mod origin;
 mod process;
 mod report;
 mod rounds;
+mod tls;
 mod weir_toml;
 
 #[derive(Parser)]

@@ -1,6 +1,6 @@
 //! What a proxy is to do in a case, in no proxy's own words. Its JSON is what `gen` reads.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,9 @@ pub struct Model {
     pub cert: Option<String>,
     #[serde(default)]
     pub key: Option<String>,
+    /// Both in one file.
+    #[serde(default)]
+    pub cert_and_key: Option<String>,
     /// Name of a persistence cookie: inserted, and not shown to the servers.
     pub cookie: Option<String>,
     /// Whether servers learn the client's address from X-Forwarded-For.
@@ -64,6 +67,14 @@ pub struct Server {
     pub port: u16,
     /// What the origin behind that port says in `x-origin`.
     pub idx: usize,
+}
+
+impl Listen {
+    pub fn address(&self) -> Result<SocketAddr> {
+        let text = format!("{}:{}", self.host, self.port);
+        text.parse()
+            .with_context(|| format!("`{text}` is no address to listen at"))
+    }
 }
 
 impl Model {

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -19,6 +18,7 @@ use crate::{
     load::{self, Report},
     model::{Balance, Model},
     process::{self, Process},
+    tls::{Clients, Files},
     weir_toml,
 };
 
@@ -76,7 +76,14 @@ impl Bench {
 
     fn start(&self, case: &Case, proxy: Proxy) -> Result<Running> {
         let port = process::free_port()?;
-        let model = case.model(port, &self.ports);
+        let mut model = case.model(port, &self.ports);
+        if model.tls {
+            let files = Files::make(&self.folder)?;
+            let text = |file: &Path| Some(file.display().to_string());
+            model.cert = text(&files.certificate);
+            model.key = text(&files.key);
+            model.cert_and_key = text(&files.both);
+        }
         let log = self.folder.join("proxy.log");
         let (file, mut command) = match proxy {
             Proxy::Haproxy => {
@@ -140,10 +147,13 @@ impl Run<'_> {
     fn idle(&self) -> Result<Sample> {
         // By a few: what thousands of connections leave in the allocator would be there already when theirs
         // is measured.
-        parse(&self.start_load(FEW_CLIENTS, WARM_UP)?.finish()?)?;
+        self.warm_up()?;
         let pids = cpu::family(self.running.process.pid());
         let before = cpu::memory(&pids)?;
         let mut command = self.command(self.case.clients, 20.0)?;
+        if let Some(certificate) = &self.running.model.cert {
+            command.arg("--trust").arg(certificate);
+        }
         let mut load = Process::start(
             command
                 .arg("--hold")
@@ -157,6 +167,22 @@ impl Run<'_> {
             after.saturating_sub(before) as f64 / self.case.clients as f64,
             report,
         ))
+    }
+
+    /// Has a few clients served before memory is looked at.
+    fn warm_up(&self) -> Result<()> {
+        let model = &self.running.model;
+        let Some(certificate) = &model.cert else {
+            parse(&self.start_load(FEW_CLIENTS, WARM_UP)?.finish()?)?;
+            return Ok(());
+        };
+        let clients = Clients::new(Path::new(certificate))?;
+        let to = model.listen.address()?;
+        let requests = self.case.requests(model);
+        for request in requests.iter().take(FEW_CLIENTS) {
+            clients.ask(to, request)?;
+        }
+        Ok(())
     }
 
     /// Replaces the configuration by one with another balancer, and back, while clients send requests.
@@ -199,10 +225,7 @@ impl Run<'_> {
     }
 
     fn command(&self, clients: usize, seconds: f64) -> Result<Command> {
-        let listen = &self.running.model.listen;
-        let to: SocketAddr = format!("{}:{}", listen.host, listen.port)
-            .parse()
-            .context("the listen address")?;
+        let to = self.running.model.listen.address()?;
         let mut command = process::part("load")?;
         command
             .arg("--to")
