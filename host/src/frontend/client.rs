@@ -476,7 +476,7 @@ impl ClientSide for Client {
     /// A client that has more on its way would see a reset, perhaps before it saw the answer; what has
     /// arrived and was not read counts, too.
     fn close(&self, whole: bool) -> Next {
-        match whole && !self.has_pipelined() && self.stream.is_quiet() {
+        match whole && !self.has_pipelined() && !self.stream.has_unread() {
             true => Next::Close,
             false => Next::Linger,
         }

@@ -162,6 +162,17 @@ impl Stream {
         matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Asks the socket itself whether something has arrived that nobody has read. Closing would be a reset then;
+    /// it isn't where the other side is silent or has finished.
+    pub fn has_unread(&self) -> bool {
+        let looked = match self {
+            Self::Tcp(stream) => peek(stream),
+            Self::Unix(stream) => peek(stream),
+            Self::Tls(stream) => return !stream.is_quiet(),
+        };
+        matches!(looked, Ok(1..))
+    }
+
     /// As [`is_quiet`](Self::is_quiet), but goes by the events already delivered, which costs nothing
     /// for a quiet socket. May miss a close that has just arrived.
     pub fn seems_quiet(&self) -> bool {
@@ -204,11 +215,11 @@ impl AsFd for Stream {
     }
 }
 
-/// Succeeds if there is something to read or the connection has ended; nothing is taken.
-fn peek(socket: impl AsFd) -> io::Result<()> {
+/// Succeeds if there is something to read, or with 0 if the connection has ended; nothing is taken.
+fn peek(socket: impl AsFd) -> io::Result<usize> {
     let mut byte = [0];
-    recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
-    Ok(())
+    let (there, _) = recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+    Ok(there)
 }
 
 #[cfg(test)]
@@ -238,10 +249,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_breaks_the_silence_too() {
+    async fn the_end_breaks_the_silence_too_and_leaves_nothing_to_read() {
         let (near, far) = pair().await;
         drop(far);
         poll_fn(|cx| near.poll_readable(cx)).await.unwrap();
         assert!(!near.is_quiet());
+        assert!(!near.has_unread());
+    }
+
+    #[tokio::test]
+    async fn what_arrived_is_unread_even_if_the_end_came_with_it() {
+        let (near, mut far) = pair().await;
+        assert!(!near.has_unread());
+        far.write_all(b"x").await.unwrap();
+        drop(far);
+        poll_fn(|cx| near.poll_readable(cx)).await.unwrap();
+        assert!(near.has_unread());
     }
 }

@@ -168,7 +168,7 @@ mod tests {
             let (code, length) = code_of(usize::from(*byte));
             bits += &format!("{code:0width$b}", width = usize::from(length));
         }
-        while bits.len() % 8 != 0 {
+        while !bits.len().is_multiple_of(8) {
             bits.push('1');
         }
         let bytes = bits.as_bytes().chunks(8);

@@ -268,7 +268,7 @@ impl Streams {
     fn take_block(&mut self, stream: u32, ends: bool, block: &[u8]) -> Taken {
         let found = self.find(stream);
         let is_new = stream > self.last;
-        if is_new && stream % 2 == 0 {
+        if is_new && stream.is_multiple_of(2) {
             return Err(PROTOCOL);
         }
         match is_new {

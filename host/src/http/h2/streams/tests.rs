@@ -248,7 +248,8 @@ fn what_breaks_the_rules_of_the_connection_ends_it() {
     use Reason as R;
     let settings =
         |number: u16, value: u32| [&number.to_be_bytes()[..], &value.to_be_bytes()].concat();
-    let cases: Vec<(&str, u8, u8, u32, Vec<u8>, Reason)> = vec![
+    type Case = (&'static str, u8, u8, u32, Vec<u8>, Reason);
+    let cases: Vec<Case> = vec![
         (
             "data of no stream",
             kind::DATA,
