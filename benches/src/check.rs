@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     case::Case,
+    hold::Clients,
     http::{Answer, ask, authorization},
     model::{Balance, Model},
-    tls::Clients,
 };
 
 /// Asks the proxy at the model's port; the first thing it does otherwise is the error.
@@ -41,7 +41,7 @@ pub fn run(case: &Case, model: &Model) -> Result<()> {
 
 /// A client that trusts the certificate is answered.
 fn over_tls(case: &Case, model: &Model, certificate: &Path) -> Result<()> {
-    let clients = Clients::new(certificate)?;
+    let clients = Clients::new(Some(certificate))?;
     let to = model.listen.address()?;
     for request in case.requests(model).iter().take(3) {
         clients.ask(to, request).context("over TLS")?;

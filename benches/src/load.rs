@@ -13,8 +13,8 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    hold,
     http::{self, AnswerHead},
-    tls,
 };
 
 #[derive(clap::Args)]
@@ -66,27 +66,17 @@ impl Report {
 }
 
 const READ_SIZE: usize = 64 << 10;
-const HELD: &str = "held";
 
 pub fn run(options: &Options) -> Result<()> {
     let requests = read_requests(&options.requests)?;
-    if let Some(certificate) = &options.trust {
-        let clients = tls::Clients::new(certificate)?;
-        let failed = tls::hold(&clients, options.to, options.clients, &requests);
-        let report = Report {
-            ok: (options.clients - failed) as u64,
-            failed: failed as u64,
-            ..Report::default()
-        };
+    if options.hold {
+        let clients = hold::Clients::new(options.trust.as_deref())?;
+        let report = hold::run(&clients, options.to, options.clients, &requests);
         println!("{}", serde_json::to_string(&report)?);
         return Ok(());
     }
     let mut load = Load::new(options, &requests)?;
     load.run()?;
-    if options.hold {
-        println!("{HELD}");
-        io::stdin().read_to_end(&mut Vec::new())?;
-    }
     println!("{}", serde_json::to_string(&load.report())?);
     Ok(())
 }
@@ -131,7 +121,6 @@ struct Client {
     /// The proxy said that it closes the connection after this answer.
     closing: bool,
     since: Instant,
-    done: bool,
 }
 
 /// What became of a client after it did all it could.
@@ -178,7 +167,6 @@ impl<'a> Load<'a> {
             missing: None,
             closing: false,
             since,
-            done: false,
         })
     }
 
@@ -191,7 +179,7 @@ impl<'a> Load<'a> {
         let mut events = Events::with_capacity(1024);
         let mut buffer = vec![0; READ_SIZE];
         let limit = Duration::from_secs_f64(self.options.seconds);
-        while self.started.elapsed() < limit && !self.all_held() {
+        while self.started.elapsed() < limit {
             self.poll
                 .poll(&mut events, Some(Duration::from_millis(100)))?;
             for event in &events {
@@ -202,17 +190,10 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    fn all_held(&self) -> bool {
-        self.options.hold && self.clients.iter().all(|client| client.done)
-    }
-
     /// Lets a client go on until it has to wait.
     fn drive(&mut self, index: usize, buffer: &mut [u8]) -> Result<()> {
         loop {
             let client = &mut self.clients[index];
-            if client.done {
-                return Ok(());
-            }
             match client.advance(&self.requests[client.request], buffer) {
                 Ok(Progress::Waiting) => return Ok(()),
                 Ok(Progress::Answered(status)) => self.answered(index, status)?,
@@ -232,10 +213,6 @@ impl<'a> Load<'a> {
         let microseconds = self.clients[index].since.elapsed().as_micros();
         self.latencies
             .push(u32::try_from(microseconds).unwrap_or(u32::MAX));
-        if self.options.hold {
-            self.clients[index].done = true;
-            return Ok(());
-        }
         if self.options.reconnect || self.clients[index].closing {
             return self.replace(index);
         }

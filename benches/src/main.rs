@@ -15,6 +15,7 @@ mod compare;
 mod cpu;
 mod h2load;
 mod haproxy_cfg;
+mod hold;
 mod http;
 mod load;
 mod model;

@@ -15,10 +15,11 @@ use serde::Serialize;
 use crate::{
     case::{Case, Kind},
     check, cpu, h2load, haproxy_cfg,
+    hold::Clients,
     load::{self, Report},
     model::{Balance, Model},
     process::{self, Process},
-    tls::{Clients, Files},
+    tls::Files,
     weir_toml,
 };
 
@@ -145,8 +146,6 @@ impl Run<'_> {
 
     /// Memory per connection, while all clients have had one answer and keep silent.
     fn idle(&self) -> Result<Sample> {
-        // By a few: what thousands of connections leave in the allocator would be there already when theirs
-        // is measured.
         self.warm_up()?;
         let pids = cpu::family(self.running.process.pid());
         let before = cpu::memory(&pids)?;
@@ -172,11 +171,7 @@ impl Run<'_> {
     /// Has a few clients served before memory is looked at.
     fn warm_up(&self) -> Result<()> {
         let model = &self.running.model;
-        let Some(certificate) = &model.cert else {
-            parse(&self.start_load(FEW_CLIENTS, WARM_UP)?.finish()?)?;
-            return Ok(());
-        };
-        let clients = Clients::new(Path::new(certificate))?;
+        let clients = Clients::new(model.cert.as_deref().map(Path::new))?;
         let to = model.listen.address()?;
         let requests = self.case.requests(model);
         for request in requests.iter().take(FEW_CLIENTS) {
