@@ -128,8 +128,11 @@ const NAMED: [&str; 8] = [
     "response_cookie",
 ];
 
+/// The input about what is called so.
+type OfName = fn(String) -> Input;
+
 /// What holds at the moment about what weir.toml names: `usable_servers(app)`, `server_up(app/a1)`.
-const LIVE: [(&str, fn(String) -> Input); 9] = [
+const LIVE: [(&str, OfName); 9] = [
     ("usable_servers", Input::UsableServers),
     ("backend_exchanges", Input::BackendExchanges),
     ("backend_queued", Input::BackendQueued),
