@@ -18,6 +18,8 @@ mod proxies;
 mod setup;
 #[path = "haproxy/sites/mod.rs"]
 mod sites;
+#[path = "haproxy/stats.rs"]
+mod stats;
 
 use std::{fmt::Write as _, thread};
 

@@ -318,10 +318,7 @@ async fn the_statistics_page_can_be_had_at_a_frontend() {
     let block = section.and_then(|rest| rest.split("```toml\n").nth(1));
     let block = block.and_then(|rest| rest.split("```").next());
     let config = block.expect("the page shows how");
-    let config = config
-        .replace("unix:/run/weir/admin.sock", "unix:admin.sock")
-        .replace("*:8404", "127.0.0.1:0");
-    let weir = Weir::start(&config).await;
+    let weir = Weir::start(&config.replace("*:8404", "127.0.0.1:0")).await;
     assert_eq!(weir.get("/stats").await.status(), 401);
     let login = [("Authorization", "Basic YWRtaW46c2VjcmV0")];
     let page = weir.get_with("/stats", &login).await;
@@ -333,6 +330,8 @@ async fn the_statistics_page_can_be_had_at_a_frontend() {
     );
     let csv = weir.get_with("/stats;csv", &login).await;
     assert!(csv.text().starts_with("# pxname,svname"), "{}", csv.text());
+    let metrics = weir.get_with("/metrics", &login).await;
+    assert!(metrics.text().contains("weir_"), "{}", metrics.text());
     for path in ["/status", "/reload", "/"] {
         assert_eq!(weir.get_with(path, &login).await.status(), 404, "{path}");
     }

@@ -19,7 +19,7 @@ use super::{
     proxy::stats,
     rule::{MOMENTS, Rule, RuleReader},
     server::only_number,
-    tcp, timeouts,
+    statistics, tcp, timeouts,
     words::Words,
 };
 
@@ -205,6 +205,7 @@ impl<'t> Translator<'t> {
                 ..,
             ] => Fate::Same,
             ["disabled", ..] => Fate::dropped("the section is in use; take it out of the file"),
+            ["stats", ..] if statistics::is_shown(draft) => statistics::fate(line)?,
             ["stats", ..] => stats(line),
             ["compression", ..] => {
                 super::compression::compression(draft, line, &mut frontend.keys)?
@@ -286,6 +287,10 @@ impl<'t> Translator<'t> {
                     _ => reader.http(line),
                 };
                 reader.translator.step(line, wanted, &mut steps);
+            }
+            if keywords.contains(&"http-request") {
+                let rules = reader.translator.statistics(draft);
+                rules.into_iter().for_each(|rule| steps.rule(rule, None));
             }
             steps.phase();
         }

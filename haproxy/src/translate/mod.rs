@@ -37,6 +37,7 @@ mod rule;
 mod runtime_socket;
 mod server;
 mod site;
+mod statistics;
 mod stick;
 mod strength;
 mod tables;

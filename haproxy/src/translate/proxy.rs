@@ -119,7 +119,7 @@ impl<'t> Translator<'t> {
 pub(super) fn stats(line: &Line) -> Fate {
     match keyword(line) {
         ["stats", "enable" | "uri", ..] => Fate::dropped(
-            "the page is at the admin interface; docs/haproxy.md (The statistics page) has the lines that bring it to a port",
+            "a backend has no page; say it in a frontend, or see docs/haproxy.md (The statistics page)",
         ),
         ["stats", "auth", ..] => Fate::dropped(
             "without a page there is nothing to log in to; the plugin `basic-auth` asks for passwords",

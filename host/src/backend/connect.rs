@@ -59,6 +59,9 @@ async fn open(server: &Server, client_port: u16) -> io::Result<Stream> {
     if let ServerAddress::Unix(path) = &server.address {
         return origin.connect_unix(path).await.map(Stream::Unix);
     }
+    if server.address == ServerAddress::Statistics {
+        return origin.connect_inner().map(Stream::Unix);
+    }
     match server.socket_address(client_port) {
         Some(address) => origin.connect_tcp(address).await.map(Stream::Tcp),
         None => Err(io::Error::new(

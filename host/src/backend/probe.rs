@@ -145,6 +145,9 @@ async fn connect(server: &Server, check: &Check) -> io::Result<Stream> {
     if let (ServerAddress::Unix(path), false) = (&server.address, elsewhere) {
         return server.origin.connect_unix(path).await.map(Stream::Unix);
     }
+    if let (ServerAddress::Statistics, false) = (&server.address, elsewhere) {
+        return server.origin.connect_inner().map(Stream::Unix);
+    }
     let ip = endpoint.address.or(there.map(|address| address.ip()));
     let port = endpoint.port.or(there.map(|address| address.port()));
     match (ip, port.filter(|port| *port > 0)) {
@@ -163,7 +166,7 @@ async fn connect(server: &Server, check: &Check) -> io::Result<Stream> {
 fn host_of(address: &ServerAddress) -> String {
     match address {
         // A path is no host, and servers that look at the field refuse it.
-        ServerAddress::Unix(_) => "localhost".to_owned(),
+        ServerAddress::Unix(_) | ServerAddress::Statistics => "localhost".to_owned(),
         address => address.to_string(),
     }
 }

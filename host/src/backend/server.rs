@@ -41,6 +41,8 @@ pub enum ServerAddress {
         host: String,
         port: u16,
     },
+    /// The proxy itself, which tells its figures.
+    Statistics,
 }
 
 impl fmt::Display for ServerAddress {
@@ -50,6 +52,7 @@ impl fmt::Display for ServerAddress {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::ClientPort(ip) => ip.fmt(f),
             Self::Name { host, port } => write!(f, "{host}:{port}"),
+            Self::Statistics => f.write_str("weir:statistics"),
         }
     }
 }
@@ -120,7 +123,7 @@ impl Server {
             ServerAddress::Ip(address) => Some(self.state.resolved().unwrap_or(*address)),
             ServerAddress::ClientPort(ip) => Some(SocketAddr::new(*ip, client_port)),
             ServerAddress::Name { .. } => self.state.resolved(),
-            ServerAddress::Unix(_) => None,
+            ServerAddress::Unix(_) | ServerAddress::Statistics => None,
         }
     }
 }

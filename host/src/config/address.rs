@@ -27,6 +27,9 @@ fn wrong<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, Ad
     })
 }
 
+/// How the proxy's own figures are written as a server's address.
+pub(super) const STATISTICS: &str = "weir:statistics";
+
 const BIND_HINT: &str = "write `127.0.0.1:8080`, `[::1]:8080`, `*:80`, `*:8000-8009`, `unix:/path`, `fd@3` or `systemd:web`";
 
 /// Reads one entry of `bind`; a port range gives an address for each of its ports.
@@ -120,6 +123,9 @@ pub(super) fn server(text: &str, base: &Path) -> Result<Address, AddressError> {
     const HINT: &str = "write `10.0.0.2:80`, `[::1]:80`, `app.local:80`, `unix:/path`, or `10.0.0.2` for the client's port";
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Address::Unix(unix_path(path, base)?));
+    }
+    if text == STATISTICS {
+        return Ok(Address::Statistics);
     }
     if text.starts_with("fd@") {
         return wrong(

@@ -239,6 +239,7 @@ fn show(address: &Address) -> String {
         Address::Unix(path) => format!("unix:{}", path.display()),
         Address::Inherited(fd) => format!("fd@{fd}"),
         Address::Activated(name) => format!("systemd:{name}"),
+        Address::Statistics => address::STATISTICS.to_owned(),
         Address::Name { host, port } => format!("{host}:{port}"),
         Address::ClientPort(ip) => ip.to_string(),
     }

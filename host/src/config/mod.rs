@@ -302,6 +302,8 @@ pub enum Address {
     },
     /// The port the client connected to, at this address; servers only.
     ClientPort(IpAddr),
+    /// The proxy's own figures, `weir:statistics`; servers only.
+    Statistics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

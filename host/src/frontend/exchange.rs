@@ -256,8 +256,11 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     /// Lets the client wait for an answer that a filter has made.
     async fn hold_back(&mut self, frontend: &Frontend) -> Result<(), ExchangeError> {
         let mut watch = self.client.watch();
-        let held = tarpit::hold_back(&*self.client, frontend.timeouts.tarpit);
-        unless_gone(&mut watch, async { Ok(held.await) }).await?;
+        let held = async {
+            tarpit::hold_back(&*self.client, frontend.timeouts.tarpit).await;
+            Ok(())
+        };
+        unless_gone(&mut watch, held).await?;
         self.record.held_back();
         Ok(())
     }

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
-use super::Namespace;
+use super::{InnerDoor, Namespace};
 use crate::config::Source;
 
 /// Ports of a range that are tried for one connection; the rest are most likely taken as well.
@@ -27,6 +27,8 @@ pub struct Origin {
     pub source: Option<Source>,
     /// Which port of the source's range is next.
     turn: AtomicU32,
+    /// Where connections to the proxy itself begin.
+    inner: Option<Arc<InnerDoor>>,
 }
 
 impl Origin {
@@ -35,6 +37,23 @@ impl Origin {
             namespace,
             source,
             turn: AtomicU32::new(0),
+            inner: None,
+        }
+    }
+
+    /// Where connections that never leave the process begin.
+    pub fn inside(door: Arc<InnerDoor>) -> Self {
+        Self {
+            inner: Some(door),
+            ..Self::default()
+        }
+    }
+
+    /// Connects to what the proxy itself serves.
+    pub fn connect_inner(&self) -> io::Result<UnixStream> {
+        match &self.inner {
+            Some(door) => door.enter(),
+            None => Err(io::ErrorKind::ConnectionRefused.into()),
         }
     }
 

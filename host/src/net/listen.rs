@@ -110,6 +110,9 @@ impl SharedListener {
             Address::ClientPort(ip) => Err(BindError::NotLocal {
                 address: ip.to_string(),
             }),
+            Address::Statistics => Err(BindError::NotLocal {
+                address: "weir:statistics".to_owned(),
+            }),
         }
     }
 

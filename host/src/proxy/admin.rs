@@ -244,7 +244,7 @@ async fn reload(admin: &Admin) -> Answer {
     }
 }
 
-fn metrics(admin: &Admin) -> Answer {
+pub(super) fn metrics(admin: &Admin) -> Answer {
     let mut out = String::new();
     admin.metrics.write_prometheus(&mut out);
     write_gauges(admin, &mut out)

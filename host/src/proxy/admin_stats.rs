@@ -70,7 +70,7 @@ fn html(admin: &Admin) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><title>Weir statistics</title><style>{STYLE}</style></head>\n\
          <body><h1>Weir {}</h1>\n<p>Process {}, generation {generation}, up for {} s; {} connections. \
-         <a href=\"/stats;csv\">CSV</a></p>\n",
+         <a href=\"stats;csv\">CSV</a></p>\n",
         env!("CARGO_PKG_VERSION"),
         std::process::id(),
         admin.started.elapsed().as_secs(),

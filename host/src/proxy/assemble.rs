@@ -22,8 +22,8 @@ use crate::{
     http::scan::HeadLimits,
     model::{BackendName, Hook},
     net::{
-        AcmeChallenges, BindError, Namespace, NamespaceError, Origin, ResolveError, SessionKeeper,
-        SystemRoots, TlsAcceptor, TlsConnector,
+        AcmeChallenges, BindError, InnerDoor, Namespace, NamespaceError, Origin, ResolveError,
+        SessionKeeper, SystemRoots, TlsAcceptor, TlsConnector, Visitors,
     },
     plugin::{
         Breaker, BreakerRules, LoadError, LoadFault, Offload, Place, Plugin, PluginSpec, Runtime,
@@ -99,6 +99,9 @@ pub struct Builder {
     challenges: AcmeChallenges,
     metrics: Arc<Metrics>,
     number: u64,
+    /// Where the proxy's own figures are reached.
+    inner_door: Arc<InnerDoor>,
+    visitors: Option<Visitors>,
 }
 
 /// A generation that is ready to be swapped in.
@@ -112,7 +115,10 @@ pub struct Built {
 
 impl Builder {
     pub fn new(runtime: Arc<Runtime>, metrics: Arc<Metrics>) -> Self {
+        let (inner_door, visitors) = InnerDoor::new();
         Self {
+            inner_door: Arc::new(inner_door),
+            visitors: Some(visitors),
             runtime,
             registry: Registry::default(),
             sessions: SessionKeeper::default(),
@@ -120,6 +126,11 @@ impl Builder {
             metrics,
             number: 0,
         }
+    }
+
+    /// Those who come to the proxy's own figures; once.
+    pub fn visitors(&mut self) -> Option<Visitors> {
+        self.visitors.take()
     }
 
     /// Where challenges of authorities are answered.
@@ -377,9 +388,10 @@ impl Loader<'_> {
             Address::ClientPort(ip) => ip.to_string(),
             Address::Name { host, .. } => host.clone(),
             // Only without a check of certificates, so that any name will do.
-            Address::Unix(_) | Address::Inherited(_) | Address::Activated(_) => {
-                config.name.to_string()
-            }
+            Address::Unix(_)
+            | Address::Inherited(_)
+            | Address::Activated(_)
+            | Address::Statistics => config.name.to_string(),
         };
         match TlsConnector::load(settings, &host, &self.system_roots) {
             Ok(connector) => {
@@ -563,6 +575,7 @@ impl Loader<'_> {
         let address = match &config.address {
             Address::Tcp(address) => ServerAddress::Ip(*address),
             Address::Unix(path) => ServerAddress::Unix(path.clone()),
+            Address::Statistics => ServerAddress::Statistics,
             Address::ClientPort(ip) => ServerAddress::ClientPort(*ip),
             Address::Name { host, port } => ServerAddress::Name {
                 host: host.clone(),
@@ -586,7 +599,10 @@ impl Loader<'_> {
             protocol: config.protocol,
             http2: Arc::new(around.http2.clone()),
             send_proxy: config.reach.send_proxy,
-            origin: Arc::new(Origin::new(namespace, config.reach.source)),
+            origin: Arc::new(match address {
+                ServerAddress::Statistics => Origin::inside(Arc::clone(&self.builder.inner_door)),
+                _ => Origin::new(namespace, config.reach.source),
+            }),
             state: self
                 .builder
                 .registry

@@ -104,6 +104,7 @@ fn name_of(settings: &RuntimeSocket) -> String {
         Address::Tcp(address) => format!("tcp {address}"),
         Address::Inherited(fd) => format!("fd {fd}"),
         Address::Activated(name) => format!("systemd {name}"),
+        Address::Statistics => "statistics".to_owned(),
         Address::Name { host, port } => format!("name {host}:{port}"),
         Address::ClientPort(ip) => format!("ip {ip}"),
     };

@@ -46,6 +46,7 @@ impl Key {
             Address::Unix(path) => format!("unix {}", path.display()),
             Address::Inherited(fd) => format!("fd {fd}"),
             Address::Activated(name) => format!("systemd {name}"),
+            Address::Statistics => "statistics".to_owned(),
             Address::Name { host, port } => format!("name {host}:{port}"),
             Address::ClientPort(ip) => format!("ip {ip}"),
         };

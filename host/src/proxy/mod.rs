@@ -7,6 +7,7 @@ mod additions;
 mod admin;
 mod admin_caches;
 mod admin_counters;
+mod admin_figures;
 mod admin_maps;
 mod admin_orders;
 mod admin_rollouts;

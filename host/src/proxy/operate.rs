@@ -87,7 +87,7 @@ pub fn change(log: &LogHub, backend: &Backend, server: &Server, change: Change) 
 pub fn can_move(server: &Server) -> bool {
     match server.address {
         ServerAddress::Ip(_) | ServerAddress::Name { .. } => true,
-        ServerAddress::Unix(_) | ServerAddress::ClientPort(_) => false,
+        ServerAddress::Unix(_) | ServerAddress::ClientPort(_) | ServerAddress::Statistics => false,
     }
 }
 

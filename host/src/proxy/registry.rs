@@ -47,9 +47,10 @@ impl Registry {
         find_or_make(&mut self.servers, key, || {
             let state = match address {
                 ServerAddress::Name { .. } => ServerState::unresolved(Arc::clone(backend)),
-                ServerAddress::Ip(_) | ServerAddress::Unix(_) | ServerAddress::ClientPort(_) => {
-                    ServerState::new(Arc::clone(backend))
-                }
+                ServerAddress::Ip(_)
+                | ServerAddress::Unix(_)
+                | ServerAddress::ClientPort(_)
+                | ServerAddress::Statistics => ServerState::new(Arc::clone(backend)),
             };
             begin(&state);
             state

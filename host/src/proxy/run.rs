@@ -15,7 +15,7 @@ use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
-    task::{LocalSet, spawn_blocking},
+    task::{LocalSet, spawn_blocking, spawn_local},
     time::timeout,
 };
 use tracing::{error, info, warn};
@@ -24,6 +24,7 @@ use super::{
     acme::Certificates,
     additions::{Additions, Objection, ServersChange},
     admin::{Admin, ReloadWish, ServersWish},
+    admin_figures,
     admin_orders::OrderWish,
     assemble::{BuildError, BuildErrors, Builder, Built, with_cause},
     care::Care,
@@ -258,6 +259,7 @@ impl Proxy {
             listeners: Listeners::new(count, handover),
         };
         let challenges = workshop.builder.challenges();
+        let visitors = workshop.builder.visitors();
         let (built, locals) = workshop
             .build(config, None, count)
             .map_err(RunError::Build)?;
@@ -312,6 +314,9 @@ impl Proxy {
             runtime_sockets: RefCell::default(),
         });
         doors.serve(&admin);
+        if let Some(visitors) = visitors {
+            spawn_local(admin_figures::serve(Rc::clone(&admin), visitors));
+        }
         let mut proxy = Self {
             source: source.clone(),
             workshop: Some(workshop),

@@ -314,7 +314,9 @@ pub fn health_number(check: &Check, health: Health) -> u32 {
 /// Where a server is reached now.
 pub fn address(server: &Server) -> Option<String> {
     match server.address {
-        ServerAddress::Unix(_) | ServerAddress::ClientPort(_) => Some(server.address.to_string()),
+        ServerAddress::Unix(_) | ServerAddress::ClientPort(_) | ServerAddress::Statistics => {
+            Some(server.address.to_string())
+        }
         ServerAddress::Ip(_) | ServerAddress::Name { .. } => {
             let address = server.socket_address(0);
             address.map(|address| address.to_string())

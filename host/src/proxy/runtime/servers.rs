@@ -189,7 +189,7 @@ fn configured_port(server: &Server) -> u16 {
     match &server.address {
         ServerAddress::Ip(address) => address.port(),
         ServerAddress::Name { port, .. } => *port,
-        ServerAddress::Unix(_) | ServerAddress::ClientPort(_) => 0,
+        ServerAddress::Unix(_) | ServerAddress::ClientPort(_) | ServerAddress::Statistics => 0,
     }
 }
 

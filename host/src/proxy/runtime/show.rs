@@ -191,6 +191,7 @@ impl ServerAt<'_> {
         match &self.server.address {
             ServerAddress::Unix(path) => (path.display().to_string(), 0),
             ServerAddress::ClientPort(ip) => (ip.to_string(), 0),
+            ServerAddress::Statistics => (self.server.address.to_string(), 0),
             ServerAddress::Name { port, .. } => match self.server.socket_address(0) {
                 Some(address) => (address.ip().to_string(), address.port()),
                 None => ("-".to_owned(), *port),
@@ -221,7 +222,10 @@ pub fn servers_state(asked: &Asked<'_>) -> String {
         let check = settings.check.as_ref();
         let host = match &server.address {
             ServerAddress::Name { host, .. } => host.as_str(),
-            ServerAddress::Ip(_) | ServerAddress::Unix(_) | ServerAddress::ClientPort(_) => "-",
+            ServerAddress::Ip(_)
+            | ServerAddress::Unix(_)
+            | ServerAddress::ClientPort(_)
+            | ServerAddress::Statistics => "-",
         };
         let check_address = check.and_then(|check| check.endpoint.address);
         let check_address = check_address.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
