@@ -51,6 +51,7 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
         "plugin configs against the schema that the plugin gives",
     ),
     ("memchr", "finding line ends"),
+    ("mimalloc", "memory for connections that come and go"),
     (
         "nix",
         "accounts, rights given away, the socket option that leaves a port open",
@@ -62,7 +63,10 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
         "rayon",
         "threads of low priority for wasmtime's compiler, which uses it anyway",
     ),
-    ("rustix", "signals, limits, descriptors"),
+    (
+        "rustix",
+        "signals, limits, descriptors, system calls without detours",
+    ),
     ("rustls", "TLS, with the cryptography of aws-lc-rs"),
     (
         "rustls-native-certs",
@@ -85,6 +89,7 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
         "weir-plugin-build",
         "components of an author's sources, in `weir plugin build`",
     ),
+    ("wide", "looking at sixteen bytes of a head at once"),
     ("x509-parser", "names and dates in certificates"),
     (
         "zstd",
@@ -103,6 +108,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rcgen", &["net/tls"]),
     ("instant_acme", &["proxy/acme"]),
     ("httparse", &["http"]),
+    ("wide", &["http"]),
     ("flate2", &["http/coding"]),
     ("brotli", &["http/coding"]),
     ("zstd", &["http/coding"]),

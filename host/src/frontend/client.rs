@@ -109,12 +109,7 @@ impl Client {
         self.deadline.set(from, limit);
         let generation = self.worker.current().shared.number;
         poll_fn(|cx| {
-            // A new connection is only said to be readable; one that was read from is known to be.
-            let readable = match self.requests {
-                0 => self.poll_first_bytes(cx),
-                _ => self.stream.poll_readable(cx).is_ready(),
-            };
-            if readable {
+            if self.poll_first_bytes(cx) {
                 return Poll::Ready(Awaited::Readable);
             }
             if self.worker.process.is_draining() || self.is_orphaned(generation) {
@@ -133,7 +128,8 @@ impl Client {
         .await
     }
 
-    /// Reads what a new client has sent. True once there is something, be it the end.
+    /// Reads what the client begins with, into memory that is only borrowed if there is anything. True once there
+    /// is, be it the end.
     fn poll_first_bytes(&mut self, cx: &mut Context<'_>) -> bool {
         let mut buffer = self.worker.buffers.small();
         let read = self.stream.poll_read(cx, &mut buffer);

@@ -203,6 +203,8 @@ async fn one_request(
         Ok(arrived) => {
             record.head_read(arrived);
             settings.metrics.requested();
+            // The next request to arrive anywhere is read into memory that was used a moment ago.
+            client.release_buffer();
             let mut exchange = Exchange::new(worker, generation, frontend, client, head, record);
             let next = exchange.serve().await;
             exchange.end();

@@ -393,17 +393,16 @@ impl<'a> Conversation<'a> {
             && self.buffer.as_ref().is_none_or(Buffer::is_empty)
     }
 
-    /// The request, ready to be sent to another server; no body of it has left.
-    pub fn into_unsent_upload(self) -> Upload {
-        let mut upload = self.upload;
-        upload.rewind();
+    /// The body of the request, to be sent to another server; nothing of it has left.
+    pub fn into_unsent_body(self) -> BodyReader {
+        debug_assert!(self.upload.is_repeatable());
         self.worker.give_response_head(self.head);
-        upload
+        self.upload.into_body()
     }
 
     /// Gives what was borrowed back and keeps the rest.
     pub fn end(self) -> Reached {
-        self.worker.buffers.give_scratch(self.upload.into_out());
+        self.upload.end(&self.worker.buffers);
         self.worker.give_response_head(self.head);
         if let Some(buffer) = self.buffer {
             self.worker.buffers.give(buffer);

@@ -24,7 +24,7 @@ use super::{
     reach::{Freshness, Kept, Seek},
     record::{Caller, Record},
     side::{ClientSide, Watch, WholeAnswer},
-    talk::{Beginning, Link, Talk, Unsent},
+    talk::{Beginning, Link, Talk},
     tarpit,
     upload::Upload,
     worker::{RequestId, Worker},
@@ -415,7 +415,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     ) -> Result<Talk<'a>, ExchangeError> {
         let asked = Asked::by(self.head.method_bytes());
         let version = self.head.version();
-        let mut unsent = Unsent::Body(body);
+        let mut unsent = body;
         let mut refusals = 0;
         let mut wanted = bound;
         let mut freshness = Freshness::Any;
@@ -424,7 +424,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             let reached = self.reach(frontend, backend, local, wanted, freshness);
             let reached = unless_gone(&mut watch, reached).await?;
             let server = reached.server();
-            let name = backend.servers[server].name.clone();
+            let name = &backend.servers[server].name;
             let limits = Limits {
                 client: frontend.timeouts.client,
                 server: backend.timeouts.server,
@@ -444,11 +444,13 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                     if status != 101 || self.wants_upgrade() {
                         return Ok(talk);
                     }
-                    ExchangeError::UnaskedUpgrade { server: name }
+                    ExchangeError::UnaskedUpgrade {
+                        server: name.clone(),
+                    }
                 }
                 Err(AskError::Failed(error)) => error,
                 Err(AskError::Closed) if self.may_repeat() && talk.is_repeatable() => {
-                    unsent = talk.into_unsent();
+                    unsent = talk.into_unsent_body();
                     wanted = Some(server);
                     freshness = Freshness::New;
                     continue;
@@ -457,15 +459,15 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 Err(AskError::Unprocessed)
                     if talk.is_repeatable() && refusals < backend.retries =>
                 {
-                    unsent = talk.into_unsent();
+                    unsent = talk.into_unsent_body();
                     wanted = Some(server);
                     refusals += 1;
                     backend.server_metrics[server].retried();
                     continue;
                 }
-                Err(AskError::Closed | AskError::Unprocessed) => {
-                    ExchangeError::ServerClosed { server: name }
-                }
+                Err(AskError::Closed | AskError::Unprocessed) => ExchangeError::ServerClosed {
+                    server: name.clone(),
+                },
             };
             if error.fault() == Fault::Server {
                 backend.servers[server].saw(Seen::BadAnswer);
@@ -484,22 +486,15 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         backend: &Backend,
         beginning: Beginning<'a>,
         link: Link,
-        unsent: Unsent,
+        body: BodyReader,
     ) -> Result<Talk<'a>, ExchangeError> {
         match link {
             Link::Http1(reached) => {
-                let upload = match unsent {
-                    Unsent::Written(upload) => upload,
-                    Unsent::Body(body) => self.start_upload(frontend, body),
-                };
+                let upload = self.start_upload(frontend, body);
                 let talk = Conversation::new(beginning, reached, upload);
                 Ok(Talk::Http1(Box::new(talk)))
             }
             Link::Http2(reached) => {
-                let body = match unsent {
-                    Unsent::Written(upload) => upload.into_body(),
-                    Unsent::Body(body) => body,
-                };
                 let server = &backend.servers[reached.server];
                 let authority = server.address.to_string();
                 let scheme = match &server.tls {

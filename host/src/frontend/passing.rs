@@ -49,7 +49,6 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
 
         let status = talk.head().status();
         let server = talk.server();
-        let name = talk.name().clone();
         let sent = talk.is_sent();
         // With a PROXY header before it, a connection is this client's alone.
         let whole = relayed.failed.is_none() && backend.servers[server].send_proxy.is_none();
@@ -77,6 +76,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 false => self.client.close(sent),
             });
         };
+        let name = backend.servers[server].name.clone();
         let error = match failure {
             RelayFailure::ClientGone => ExchangeError::ClientGone,
             RelayFailure::ClientTimedOut => ExchangeError::ClientTimedOut {

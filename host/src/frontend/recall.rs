@@ -76,8 +76,7 @@ fn hash(bytes: &[u8]) -> u64 {
     });
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
-    let hash = mix(hash, u64::from_ne_bytes(last));
-    hash ^ (hash >> 32)
+    mix(hash, u64::from_ne_bytes(last))
 }
 
 impl<T> Default for Recall<T> {
@@ -118,8 +117,9 @@ impl<T: Weight> Recall<T> {
     }
 }
 
+/// By the highest bits, which each byte of the question has a part in.
 fn slot_of(question: &Question) -> usize {
-    question.hash as usize % SLOTS
+    (question.hash >> (u64::BITS - SLOTS.ilog2())) as usize
 }
 
 impl<T> Slot<T> {
@@ -223,6 +223,15 @@ mod tests {
             put(&mut recall, &format!("once {once}"), "two");
         }
         assert_eq!(get(&mut recall, "often").as_deref(), Some("one"));
+    }
+
+    #[test]
+    fn short_questions_that_differ_little_do_not_push_each_other_out() {
+        let names: Vec<String> = (0..10).map(|number| format!("s{number}")).collect();
+        for pair in names.windows(2) {
+            let slots = [&pair[0], &pair[1]].map(|name| slot_of(&question(&[Some(name)])));
+            assert_ne!(slots[0], slots[1], "{pair:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ use super::{
     reach::Reached,
     side::ClientSide,
     tunnel::Tunnelled,
-    upload::Upload,
     worker::Worker,
 };
 use crate::{
@@ -42,14 +41,6 @@ impl Link {
             Self::Http2(reached) => reached.server,
         }
     }
-}
-
-/// A request of which nothing that counts has left.
-#[derive(Debug)]
-pub enum Unsent {
-    Body(BodyReader),
-    /// Its head is spelt out.
-    Written(Upload),
 }
 
 /// In boxes: it is handed on seven times, and to allocate costs less than to copy it as often. Each copy would
@@ -83,13 +74,6 @@ impl Talk<'_> {
         }
     }
 
-    pub fn name(&self) -> &ServerName {
-        match self {
-            Self::Http1(talk) => &talk.server,
-            Self::Http2(talk) => &talk.server,
-        }
-    }
-
     /// Bytes of the request that the server took.
     pub fn uploaded(&self) -> u64 {
         match self {
@@ -119,11 +103,11 @@ impl Talk<'_> {
         }
     }
 
-    /// The request, ready to be sent again. Only if it [is repeatable](Self::is_repeatable).
-    pub fn into_unsent(self) -> Unsent {
+    /// The body, for the request to be sent again. Only if it [is repeatable](Self::is_repeatable).
+    pub fn into_unsent_body(self) -> BodyReader {
         match self {
-            Self::Http1(talk) => Unsent::Written(talk.into_unsent_upload()),
-            Self::Http2(talk) => Unsent::Body(talk.into_unsent_body()),
+            Self::Http1(talk) => talk.into_unsent_body(),
+            Self::Http2(talk) => talk.into_unsent_body(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! A request on its way to a server: the head, and the body as it comes in.
 
-use std::task::{Context, Poll, ready};
+use std::{
+    mem,
+    task::{Context, Poll, ready},
+};
 
 use super::{
     splicing::Splicing,
@@ -72,20 +75,23 @@ impl Upload {
         !self.body_begun
     }
 
-    /// Starts over with another server. Only for a request that is repeatable.
-    pub fn rewind(&mut self) {
-        debug_assert!(self.is_repeatable());
-        self.sent = 0;
-    }
-
     /// What follows the body, for a request of which nothing was sent.
     pub fn into_body(self) -> BodyReader {
         self.body
     }
 
-    /// Gives the scratch space back.
-    pub fn into_out(self) -> Vec<u8> {
-        self.out
+    /// Gives the scratch space back once nothing of it is left to send, so that the next request is written
+    /// where this one was.
+    fn rest(&mut self, buffers: &BufferPool) {
+        if self.out.capacity() > 0 {
+            buffers.give_scratch(mem::take(&mut self.out));
+            self.sent = 0;
+        }
+    }
+
+    /// Gives back what it borrowed.
+    pub fn end(mut self, buffers: &BufferPool) {
+        self.rest(buffers);
     }
 
     /// Moves as much as can be moved. On pending it says whom it waits for; the task is woken then.
@@ -108,11 +114,8 @@ impl Upload {
                 }
                 continue;
             }
-            if self.body_begun {
-                // Until then the head is kept, since the request may have to be sent again.
-                self.out.clear();
-                self.sent = 0;
-            }
+            self.out.clear();
+            self.sent = 0;
             if self.plain > 0
                 && let Some(buffer) = buffer
             {
@@ -135,6 +138,7 @@ impl Upload {
             }
             if self.ended {
                 self.splicing.rest(buffers);
+                self.rest(buffers);
                 return Poll::Ready(Ok(()));
             }
             *waits_for = WaitsFor::Client;
@@ -172,10 +176,8 @@ impl Upload {
                 Ok(_) | Err(_) => return Poll::Ready(Err(UploadError::ServerGone)),
             }
         }
-        if self.body_begun {
-            self.out.clear();
-            self.sent = 0;
-        }
+        self.out.clear();
+        self.sent = 0;
         Poll::Ready(Ok(()))
     }
 
@@ -208,6 +210,9 @@ impl Upload {
     /// Turns what is in the client's buffer into what is to be sent.
     fn encode(&mut self, buffer: Option<&mut Buffer>) -> Result<(), UploadError> {
         let Some(buffer) = buffer else {
+            if !self.ended && self.body.is_done() {
+                self.end_body();
+            }
             return Ok(());
         };
         while !self.ended && self.plain == 0 {
@@ -237,13 +242,17 @@ impl Upload {
                 }
                 BodyEvent::End(used) => {
                     buffer.consume(used);
-                    self.ended = true;
-                    if self.chunked {
-                        write_last_chunk(&mut self.out, self.body.trailers());
-                    }
+                    self.end_body();
                 }
             }
         }
         Ok(())
+    }
+
+    fn end_body(&mut self) {
+        self.ended = true;
+        if self.chunked {
+            write_last_chunk(&mut self.out, self.body.trailers());
+        }
     }
 }

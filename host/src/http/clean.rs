@@ -3,19 +3,7 @@
 //! It accepts less than the codec as a whole and never says why: whatever it does not take is looked at
 //! again, from the start, by the thorough way through `scan` and httparse, which decides and explains.
 
-use super::syntax::is_token_byte;
-
-/// Bytes of a field name that need no second look. An underscore may be a disguise; see
-/// `known::is_lookalike`.
-const NAME: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = is_token_byte(byte as u8) && byte as u8 != b'_';
-        byte += 1;
-    }
-    table
-};
+use wide::u8x16;
 
 /// One field line, by positions in the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,77 +15,140 @@ pub(super) struct Line {
     pub end: usize,
 }
 
-/// The field line that begins at `start`. `None` if it is incomplete, or unusual in any way.
-pub(super) fn line(input: &[u8], start: usize) -> Option<Line> {
-    let name = input.get(start..)?.iter();
-    let name_len = name.clone().position(|&byte| !NAME[byte as usize])?;
-    let name_end = start + name_len;
-    if name_len == 0 || input[name_end] != b':' {
-        return None;
-    }
-    let value = input[name_end + 1..].iter();
-    let blanks = value
-        .clone()
-        .position(|byte| !matches!(byte, b' ' | b'\t'))?;
-    let value_start = name_end + 1 + blanks;
-    let carriage_return = value_end(input, value_start)?;
-    if input.get(carriage_return + 1) != Some(&b'\n') {
-        return None;
-    }
-    let mut value_end = carriage_return;
-    while value_end > value_start && matches!(input[value_end - 1], b' ' | b'\t') {
-        value_end -= 1;
-    }
-    Some(Line {
-        name_end,
-        value_start,
-        value_end,
-        end: carriage_return + 2,
-    })
+/// Field lines one after the other. The input is looked at once, in blocks that know no lines, and what is
+/// looked for is then a bit in a word, as in <https://arxiv.org/abs/1902.08318>.
+pub(super) struct Lines<'a> {
+    input: &'a [u8],
+    at: usize,
+    block: Block,
 }
 
-/// Where the CR is that ends the value. `None` if there is none yet, or another control character first.
-fn value_end(input: &[u8], start: usize) -> Option<usize> {
-    let mut at = start;
-    loop {
-        at = next_control(input, at)?;
-        match input[at] {
-            b'\r' => return Some(at),
-            b'\t' => at += 1,
-            _ => return None,
+impl<'a> Lines<'a> {
+    /// Of the lines that begin at `at`.
+    pub fn new(input: &'a [u8], at: usize) -> Self {
+        Self {
+            input,
+            at,
+            block: Block::of(input, at),
+        }
+    }
+
+    /// Where the next line begins.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The next line. `None` if it is incomplete, or unusual in any way.
+    pub fn next_line(&mut self) -> Option<Line> {
+        let start = self.at;
+        let name_end = self.find(start, |block| block.ends_name)?;
+        if name_end == start || self.input[name_end] != b':' {
+            return None;
+        }
+        let mut value_start = name_end + 1;
+        while let b' ' | b'\t' = self.input.get(value_start)? {
+            value_start += 1;
+        }
+        let carriage_return = self.value_end(value_start)?;
+        if self.input.get(carriage_return + 1) != Some(&b'\n') {
+            return None;
+        }
+        let mut value = self.input.get(value_start..carriage_return)?;
+        while let [rest @ .., b' ' | b'\t'] = value {
+            value = rest;
+        }
+        self.at = carriage_return + 2;
+        Some(Line {
+            name_end,
+            value_start,
+            value_end: value_start + value.len(),
+            end: self.at,
+        })
+    }
+
+    /// Where the CR is that ends the value. `None` if there is none yet, or another control character first.
+    fn value_end(&mut self, start: usize) -> Option<usize> {
+        let mut at = start;
+        loop {
+            at = self.find(at, |block| block.control)?;
+            match self.input[at] {
+                b'\r' => return Some(at),
+                b'\t' => at += 1,
+                _ => return None,
+            }
+        }
+    }
+
+    /// The first byte from `at` on that is of a class. `at` never goes back before the block.
+    fn find(&mut self, at: usize, class: impl Fn(&Block) -> u64) -> Option<usize> {
+        let mut from = at - self.block.start;
+        loop {
+            if from < BLOCK {
+                let found = class(&self.block) >> from;
+                if found != 0 {
+                    let found = self.block.start + from + found.trailing_zeros() as usize;
+                    return (found < self.input.len()).then_some(found);
+                }
+                from = BLOCK;
+            }
+            let start = self.block.start + from;
+            if start >= self.input.len() {
+                return None;
+            }
+            self.block = Block::of(self.input, start);
+            from = 0;
         }
     }
 }
 
-/// The first byte from `at` on that is below a space, or DEL. Sixteen bytes at a time until there is one
-/// among them, then eight as in <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>.
-fn next_control(input: &[u8], mut at: usize) -> Option<usize> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * EACH;
-    // Folded instead of `any`, so that it is a few vector instructions.
-    let has_control = |bytes: &[u8; 16]| {
-        let control = |byte: u8| byte < b' ' || byte == 0x7f;
-        bytes
-            .iter()
-            .fold(false, |found, &byte| found | control(byte))
-    };
-    let (sixteens, _) = input.get(at..)?.as_chunks();
-    let clean = sixteens.iter().take_while(|bytes| !has_control(bytes));
-    at += 16 * clean.count();
-    while let Some(eight) = input.get(at..at + 8) {
-        let word = u64::from_le_bytes(eight.try_into().expect("eight bytes are eight bytes"));
-        let below_space = word.wrapping_sub(0x20 * EACH) & !word;
-        let not_del = word ^ (0x7f * EACH);
-        let del = not_del.wrapping_sub(EACH) & !not_del;
-        let found = (below_space | del) & HIGH;
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+/// As many bytes as a word has bits.
+const BLOCK: usize = 64;
+
+/// Which bytes of a piece of the input are what, the first byte being the lowest bit.
+struct Block {
+    start: usize,
+    /// Below a space, or DEL.
+    control: u64,
+    /// Neither letter, digit nor hyphen. Names that have other bytes are sound, perhaps, but rare; an underscore
+    /// may be a disguise, see `known::is_lookalike`.
+    ends_name: u64,
+}
+
+impl Block {
+    /// What is missing at the end of the input is taken for control characters.
+    fn of(input: &[u8], start: usize) -> Self {
+        let rest = input.get(start..).unwrap_or_default();
+        let (control, ends_name) = match rest.first_chunk() {
+            Some(bytes) => classes(bytes),
+            None => {
+                let mut bytes = [0; BLOCK];
+                bytes[..rest.len()].copy_from_slice(rest);
+                classes(&bytes)
+            }
+        };
+        Self {
+            start,
+            control,
+            ends_name,
         }
-        at += 8;
     }
-    let rest = input.get(at..)?.iter();
-    let found = rest.clone().position(|&byte| byte < b' ' || byte == 0x7f)?;
-    Some(at + found)
+}
+
+fn classes(bytes: &[u8; BLOCK]) -> (u64, u64) {
+    let (vectors, _) = bytes.as_chunks();
+    let (mut control, mut ends_name) = (0, 0);
+    for (position, bytes) in vectors.iter().enumerate() {
+        let bytes = u8x16::new(*bytes);
+        let at_most = |bytes: u8x16, most: u8| bytes.min(u8x16::splat(most)).simd_eq(bytes);
+        let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
+        let is_control = at_most(bytes, 0x1f) | is(0x7f);
+        let letter = at_most((bytes | u8x16::splat(0x20)) - u8x16::splat(b'a'), 25);
+        let digit = at_most(bytes - u8x16::splat(b'0'), 9);
+        let is_name = letter | digit | is(b'-');
+        control |= u64::from(is_control.to_bitmask()) << (16 * position);
+        ends_name |= u64::from(!is_name.to_bitmask() & 0xffff) << (16 * position);
+    }
+    (control, ends_name)
 }
 
 #[cfg(test)]
@@ -105,7 +156,7 @@ mod tests {
     use super::*;
 
     fn value(input: &str) -> Option<&str> {
-        let line = line(input.as_bytes(), 0)?;
+        let line = Lines::new(input.as_bytes(), 0).next_line()?;
         Some(&input[line.value_start..line.value_end])
     }
 
@@ -141,16 +192,46 @@ mod tests {
     }
 
     #[test]
-    fn a_control_character_is_found_wherever_it_stands() {
-        for length in 0..40 {
-            for control in [0, 9, 13, 31, 127] {
-                let mut input = vec![b'x'; 40];
-                // Bytes that look like neighbours of the sought ones.
-                input[length / 2] = 0x80;
-                input[length] = control;
-                assert_eq!(next_control(&input, 0), Some(length), "{length} {control}");
+    fn lines_follow_each_other_wherever_blocks_end() {
+        for length in 0..200 {
+            let long = "v".repeat(length);
+            let input = format!("First: {long}\r\nSecond-1:{long}\t{long}\r\nthird: 3\r\n\r\n");
+            let mut lines = Lines::new(input.as_bytes(), 0);
+            let mut next = || {
+                let start = lines.at();
+                let line = lines.next_line()?;
+                let name = &input[start..line.name_end];
+                Some((name, &input[line.value_start..line.value_end]))
+            };
+            assert_eq!(next(), Some(("First", &*long)), "{length}");
+            let two = format!("{long}\t{long}");
+            assert_eq!(next(), Some(("Second-1", two.trim())), "{length}");
+            assert_eq!(next(), Some(("third", "3")), "{length}");
+            assert_eq!(next(), None, "{length}");
+        }
+    }
+
+    #[test]
+    fn every_byte_is_of_its_class() {
+        for byte in 0..=255 {
+            for position in [0, 15, 16, 63] {
+                let mut bytes = [b'x'; BLOCK];
+                bytes[position] = byte;
+                let (control, ends_name) = classes(&bytes);
+                let is = |there: bool| u64::from(there) << position;
+                assert_eq!(control, is(byte < b' ' || byte == 0x7f), "{byte}");
+                let of_name = byte.is_ascii_alphanumeric() || byte == b'-';
+                assert_eq!(ends_name, is(!of_name), "{byte}");
             }
         }
-        assert_eq!(next_control(&[0xff; 40], 0), None);
+    }
+
+    #[test]
+    fn what_is_cut_anywhere_is_incomplete() {
+        let input = "Name: a value of some length, so that more than one block is looked at: 0123456789\r\n";
+        for end in 0..input.len() {
+            assert_eq!(value(&input[..end]), None, "{end}");
+        }
+        assert!(value(input).is_some());
     }
 }

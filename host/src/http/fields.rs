@@ -289,9 +289,10 @@ impl Fields {
         self.clear();
         // A longer head is refused in any case, and up to there all positions fit into 32 bits.
         let input = &input[..input.len().min(limits.bytes).min(u32::MAX as usize)];
-        let mut at = first_line;
-        while *input.get(at)? != b'\r' {
-            let line = clean::line(input, at)?;
+        let mut lines = clean::Lines::new(input, first_line);
+        while *input.get(lines.at())? != b'\r' {
+            let at = lines.at();
+            let line = lines.next_line()?;
             let name_len = line.name_end - at;
             if name_len > NAME_LIMIT || self.list.len() == limits.fields {
                 return None;
@@ -306,10 +307,9 @@ impl Fields {
                 name_len: name_len as u16,
                 known,
             });
-            at = line.end;
         }
-        let end = at + 2;
-        if *input.get(at + 1)? != b'\n' {
+        let end = lines.at() + 2;
+        if *input.get(end - 1)? != b'\n' {
             return None;
         }
         self.bytes.extend_from_slice(&input[..end]);

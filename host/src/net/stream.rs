@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -103,11 +103,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let free = buffer.free();
         let n = match self {
-            Self::Tcp(stream) => {
-                let mut free = ReadBuf::new(free);
-                ready!(Pin::new(stream).poll_read(cx, &mut free))?;
-                free.filled().len()
-            }
+            Self::Tcp(stream) => ready!(receive(stream, cx, free))?,
             Self::Unix(stream) => {
                 let mut free = ReadBuf::new(free);
                 ready!(Pin::new(stream).poll_read(cx, &mut free))?;
@@ -123,7 +119,7 @@ impl Stream {
     /// they are encrypted already.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tcp(stream) => transmit(stream, cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => stream.poll_write(cx, bytes),
         }
@@ -212,6 +208,54 @@ impl AsFd for Stream {
             Self::Unix(stream) => stream.as_fd(),
             Self::Tls(stream) => stream.socket().as_fd(),
         }
+    }
+}
+
+/// Reads as the socket's own `poll_read` does, with a system call that doesn't go through the C library: there it
+/// is a point at which threads can be cancelled, and to say so costs as much as reading a head line.
+fn receive(stream: &TcpStream, cx: &mut Context<'_>, free: &mut [u8]) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_read_ready(cx))?;
+        let mut received = 0;
+        let all = stream.try_io(Interest::READABLE, || {
+            received = recv(stream, &mut *free, RecvFlags::empty())?.0;
+            drained(received, free.len())
+        });
+        match all {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                return Poll::Ready(Err(error));
+            }
+            Err(_) if received == 0 => {}
+            Ok(()) | Err(_) => return Poll::Ready(Ok(received)),
+        }
+    }
+}
+
+/// Writes as [`receive`] reads.
+fn transmit(stream: &TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        let mut sent = 0;
+        let all = stream.try_io(Interest::WRITABLE, || {
+            sent = send(stream, bytes, SendFlags::NOSIGNAL)?;
+            drained(sent, bytes.len())
+        });
+        match all {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                return Poll::Ready(Err(error));
+            }
+            Err(_) if sent == 0 => {}
+            Ok(()) | Err(_) => return Poll::Ready(Ok(sent)),
+        }
+    }
+}
+
+/// Says by an error that there is no more to be had from the socket for now, which the runtime then need not find
+/// out by another system call: less was moved than there was room for.
+fn drained(moved: usize, most: usize) -> io::Result<()> {
+    match 0 < moved && moved < most {
+        true => Err(io::ErrorKind::WouldBlock.into()),
+        false => Ok(()),
     }
 }
 

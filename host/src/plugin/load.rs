@@ -25,6 +25,7 @@ use super::{
     plugin::{Core, Plugin, PluginInfo, PluginSpec},
     runtime::Runtime,
     schema::{self, ConfigSchema},
+    ticker::Ticker,
     v0_1, wasi,
 };
 
@@ -136,7 +137,7 @@ impl Core {
 fn deadline(limit: Duration) -> Deadline {
     Deadline {
         limit,
-        ticks: Runtime::ticks(limit),
+        ticks: Ticker::steps(limit),
     }
 }
 

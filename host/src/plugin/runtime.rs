@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use tracing::warn;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::model::PluginName;
@@ -21,7 +22,7 @@ use super::{
     component::{Component, Digest},
     error::{LoadError, LoadFault, RuntimeError},
     stage::Stage,
-    ticker::{TICK, Ticker},
+    ticker::Ticker,
 };
 
 /// What all plugins together, and any one of them, may take.
@@ -80,10 +81,7 @@ impl Runtime {
     pub fn new(options: RuntimeOptions) -> Result<Arc<Self>, RuntimeError> {
         let folder = options.code_cache.as_deref();
         let code_cache = folder.map(CodeCache::open).transpose()?;
-        let config = engine_config(&options, code_cache.as_ref());
-        let engine = Engine::new(&config).map_err(|error| RuntimeError::Engine {
-            message: format!("{error:#}"),
-        })?;
+        let (engine, options) = engine(options, code_cache.as_ref())?;
         Ok(Arc::new(Self {
             ticker: Ticker::start(engine.clone())?,
             engine,
@@ -169,12 +167,37 @@ impl Runtime {
             }),
         }
     }
+}
 
-    /// Steps of the ticker after which a call has certainly had `deadline`. The first step may come at
-    /// once, hence one more. Seven weeks are as good as for ever.
-    pub(super) fn ticks(deadline: Duration) -> u64 {
-        let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos());
-        u64::from(u32::try_from(ticks).unwrap_or(u32::MAX)) + 1
+/// The fewest instances that a proxy can be of use with.
+const FEWEST_INSTANCES: u32 = 4;
+
+/// An engine, with room for fewer instances where the system doesn't give the address space for all: under a
+/// limit on virtual memory, or under a tool that has part of it to itself.
+fn engine(
+    mut options: RuntimeOptions,
+    code_cache: Option<&CodeCache>,
+) -> Result<(Engine, RuntimeOptions), RuntimeError> {
+    let wanted = options.max_instances;
+    loop {
+        match Engine::new(&engine_config(&options, code_cache)) {
+            Ok(engine) => {
+                if options.max_instances < wanted {
+                    warn!(
+                        "the system gives address space for {} plugin instances, not for {wanted}: \
+                         raise the limit on virtual memory (`ulimit -v`, `LimitAS=`) if that is too few",
+                        options.max_instances
+                    );
+                }
+                return Ok((engine, options));
+            }
+            Err(_) if options.max_instances / 2 >= FEWEST_INSTANCES => options.max_instances /= 2,
+            Err(error) => {
+                return Err(RuntimeError::Engine {
+                    message: format!("{error:#}"),
+                });
+            }
+        }
     }
 }
 
@@ -230,17 +253,4 @@ pub(super) mod limits {
     pub const MEMORIES: u32 = 2;
     pub const TABLES: u32 = 8;
     pub const TABLE_ELEMENTS: usize = 20_000;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_deadline_is_never_cut_short() {
-        assert_eq!(Runtime::ticks(Duration::from_millis(10)), 11);
-        assert_eq!(Runtime::ticks(Duration::from_micros(10_001)), 12);
-        assert_eq!(Runtime::ticks(Duration::ZERO), 1);
-        assert_eq!(Runtime::ticks(Duration::MAX), 1 << 32);
-    }
 }
