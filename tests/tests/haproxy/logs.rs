@@ -170,8 +170,12 @@ fn alike(line: &str) -> String {
         let pattern = Regex::new(pattern).expect("the pattern is sound");
         pattern.replace_all(text, with).into_owned()
     };
-    let line = replace(line, r"127\.\d+\.\d+\.\d+:\d+ \[[^\]]*\]", "CLIENT [TIME]");
-    let line = replace(&line, r" (-?\d+/){4}\d+", " TIMERS");
-    let line = replace(&line, r" (\d{3}) \d+ - - ", " $1 BYTES - - ");
-    replace(&line, r"127\.\d+\.\d+\.\d+", "ADDRESS")
+    let line = replace(
+        line,
+        r"127\.[0-9]+\.[0-9]+\.[0-9]+:[0-9]+ \[[^\]]*\]",
+        "CLIENT [TIME]",
+    );
+    let line = replace(&line, r" (-?[0-9]+/){4}[0-9]+", " TIMERS");
+    let line = replace(&line, r" ([0-9]{3}) [0-9]+ - - ", " $1 BYTES - - ");
+    replace(&line, r"127\.[0-9]+\.[0-9]+\.[0-9]+", "ADDRESS")
 }
