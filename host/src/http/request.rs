@@ -567,7 +567,7 @@ impl Shape for RequestShape {
     const EMPTY_LINE_FIRST: bool = true;
 
     fn first_line_limit(&self) -> usize {
-        self.target_limit + LINE_AROUND_TARGET
+        self.target_limit.saturating_add(LINE_AROUND_TARGET)
     }
 
     fn check_start(&self, start: &[u8]) -> Result<(), BadRequest> {

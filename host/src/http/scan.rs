@@ -158,7 +158,7 @@ impl Progress {
         limits: &HeadLimits,
         shape: &S,
     ) -> Result<(), BadExtent<S::Error>> {
-        let first_line_end = self.head_start + shape.first_line_limit() + 2;
+        let first_line_end = shape.first_line_limit().saturating_add(self.head_start + 2);
         if self.lines == 0 && end > first_line_end && first_line_end <= limits.bytes {
             return Err(BadExtent::FirstLineTooLong {
                 start: self.head_start,

@@ -53,15 +53,7 @@ pub fn read_client_hello(bytes: &[u8]) -> Result<Option<ClientHello>, NoHello> {
             Ok(None)
         };
     };
-    if header[0] != CLIENT_HELLO {
-        return Err(NoHello::OtherProtocol);
-    }
-    let length =
-        usize::from(header[1]) << 16 | usize::from(header[2]) << 8 | usize::from(header[3]);
-    if length + header.len() > MOST_HANDSHAKE {
-        return Err(NoHello::TooLarge);
-    }
-    match input.take(length) {
+    match input.take(announced(header)) {
         Some(body) => parse(body).ok_or(NoHello::Malformed).map(Some),
         None if whole => Err(NoHello::Malformed),
         None => Ok(None),
@@ -99,6 +91,7 @@ fn handshake_bytes(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, bool), NoHello> {
             0 => handshake = Cow::Borrowed(&payload[..here]),
             _ => handshake.to_mut().extend_from_slice(&payload[..here]),
         }
+        check_start(&handshake)?;
         // What follows the hello is not looked at.
         if is_complete(&handshake) || here < length {
             break;
@@ -111,13 +104,27 @@ fn handshake_bytes(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, bool), NoHello> {
     Ok((handshake, false))
 }
 
+/// Refuses what cannot become a hello, before records behind it are looked at: the first thing that is wrong
+/// decides, however the bytes come.
+fn check_start(handshake: &[u8]) -> Result<(), NoHello> {
+    match handshake.split_at_checked(4) {
+        Some((header, _)) if header[0] != CLIENT_HELLO => Err(NoHello::OtherProtocol),
+        Some((header, _)) if announced(header) + header.len() > MOST_HANDSHAKE => {
+            Err(NoHello::TooLarge)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The length that a handshake message's header states.
+fn announced(header: &[u8]) -> usize {
+    usize::from(header[1]) << 16 | usize::from(header[2]) << 8 | usize::from(header[3])
+}
+
 fn is_complete(handshake: &[u8]) -> bool {
-    let Some((header, body)) = handshake.split_at_checked(4) else {
-        return false;
-    };
-    let length =
-        usize::from(header[1]) << 16 | usize::from(header[2]) << 8 | usize::from(header[3]);
-    body.len() >= length
+    handshake
+        .split_at_checked(4)
+        .is_some_and(|(header, body)| body.len() >= announced(header))
 }
 
 fn parse(body: &[u8]) -> Option<ClientHello> {
@@ -352,6 +359,17 @@ mod tests {
         for extensions in strange {
             assert_eq!(read(&extensions), Err(NoHello::Malformed), "{extensions:?}");
         }
+    }
+
+    #[test]
+    fn the_first_thing_that_is_wrong_decides_however_the_bytes_come() {
+        // A message that is too large, and behind it a record that is none.
+        let bytes = [22, 3, 1, 0, 4, 1, 3, 0, 1, 22, 9];
+        assert_eq!(read_client_hello(&bytes), Err(NoHello::TooLarge));
+        assert_eq!(read_client_hello(&bytes[..9]), Err(NoHello::TooLarge));
+        let bytes = [22, 3, 1, 0, 4, 2, 0, 0, 1, 22, 3, 1, 0, 0];
+        assert_eq!(read_client_hello(&bytes), Err(NoHello::OtherProtocol));
+        assert_eq!(read_client_hello(&bytes[..9]), Err(NoHello::OtherProtocol));
     }
 
     #[test]

@@ -331,3 +331,19 @@ fn an_expectation_is_forwarded_when_told_so() {
     without_body.write(&mut out, &how);
     assert!(!String::from_utf8_lossy(&out).contains("Expect"));
 }
+
+#[test]
+fn a_head_can_be_had_as_it_came_however_unusual() {
+    // An underscore and a blank before the end are read by the thorough way.
+    for fields in ["X: 1\r\n", "X.Y: 1\r\n", "X!: 1 \t\r\n"] {
+        let text = format!("GET /a?b HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut head = request(&text);
+        head.fields.set("Z", b"new").expect("a sound field");
+        head.set_path("/other").expect("a sound path");
+        assert_ne!(sent(&head), text);
+        let came = head.as_it_came();
+        assert_eq!(came.raw_path(), "/a");
+        assert_eq!(came.fields.get("Z"), None);
+        assert_eq!(came.fields.len(), head.fields.len() - 1, "{fields:?}");
+    }
+}
