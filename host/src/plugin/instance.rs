@@ -19,7 +19,7 @@ use super::{
     imports::{Handed, Overrun, State},
     log_gate::printable,
     plugin::Core,
-    ticker::Ticker,
+    runtime::Runtime,
     v0_1,
     wasi::WasiState,
 };
@@ -161,7 +161,7 @@ impl Instance {
         ask: impl FnOnce(&mut Self) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
         let usual = self.deadline;
-        self.deadline.ticks = usual.ticks.min(Ticker::steps(left));
+        self.deadline.ticks = usual.ticks.min(Runtime::ticks(left));
         let answer = ask(self);
         self.deadline = usual;
         answer

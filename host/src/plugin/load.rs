@@ -25,7 +25,6 @@ use super::{
     plugin::{Core, Plugin, PluginInfo, PluginSpec},
     runtime::Runtime,
     schema::{self, ConfigSchema},
-    ticker::Ticker,
     v0_1, wasi,
 };
 
@@ -137,7 +136,7 @@ impl Core {
 fn deadline(limit: Duration) -> Deadline {
     Deadline {
         limit,
-        ticks: Ticker::steps(limit),
+        ticks: Runtime::ticks(limit),
     }
 }
 

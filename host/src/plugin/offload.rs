@@ -131,8 +131,14 @@ pub struct OffloadError {
     source: std::io::Error,
 }
 
+/// How much these threads give way to others: they get a tenth of what a worker gets where both want the CPU.
+const NICE: i32 = 10;
+
 /// Takes calls until there will be no more.
 fn work(plugin: &Plugin, mut instance: Option<Instance>, queue: &Queue) {
+    // Of this thread alone, so that a worker with something to do need not wait for a slow plugin's turn on the
+    // CPU to end. If it can't be had, nothing else is lost.
+    let _ = rustix::process::setpriority_process(None, NICE);
     while let Some(job) = queue.next() {
         let done = catch_unwind(AssertUnwindSafe(|| job(plugin, &mut instance)));
         if done.is_err() {

@@ -22,7 +22,7 @@ use super::{
     component::{Component, Digest},
     error::{LoadError, LoadFault, RuntimeError},
     stage::Stage,
-    ticker::Ticker,
+    ticker::{TICK, Ticker},
 };
 
 /// What all plugins together, and any one of them, may take.
@@ -167,6 +167,13 @@ impl Runtime {
             }),
         }
     }
+
+    /// Steps of the ticker after which a call has certainly had `deadline`. The first step may come at
+    /// once, hence one more. Seven weeks are as good as for ever.
+    pub(super) fn ticks(deadline: Duration) -> u64 {
+        let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos());
+        u64::from(u32::try_from(ticks).unwrap_or(u32::MAX)) + 1
+    }
 }
 
 /// The fewest instances that a proxy can be of use with.
@@ -253,4 +260,18 @@ pub(super) mod limits {
     pub const MEMORIES: u32 = 2;
     pub const TABLES: u32 = 8;
     pub const TABLE_ELEMENTS: usize = 20_000;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_never_cut_short() {
+        let step = |steps: u32| TICK * steps;
+        assert_eq!(Runtime::ticks(step(10)), 11);
+        assert_eq!(Runtime::ticks(step(10) + Duration::from_micros(1)), 12);
+        assert_eq!(Runtime::ticks(Duration::ZERO), 1);
+        assert_eq!(Runtime::ticks(Duration::MAX), 1 << 32);
+    }
 }
