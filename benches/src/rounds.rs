@@ -79,11 +79,7 @@ impl Bench {
         let port = process::free_port()?;
         let mut model = case.model(port, &self.ports);
         if model.tls {
-            let files = Files::make(&self.folder)?;
-            let text = |file: &Path| Some(file.display().to_string());
-            model.cert = text(&files.certificate);
-            model.key = text(&files.key);
-            model.cert_and_key = text(&files.both);
+            Files::make(&self.folder)?.name_in(&mut model);
         }
         let log = self.folder.join("proxy.log");
         let (file, mut command) = match proxy {

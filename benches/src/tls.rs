@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+use crate::model::Model;
+
 /// Whom the certificate names.
 pub const NAME: &str = "bench.local";
 
@@ -48,5 +50,13 @@ impl Files {
         let both = [fs::read(&files.certificate)?, fs::read(&files.key)?].concat();
         fs::write(&files.both, both).context("cannot write the certificate with its key")?;
         Ok(files)
+    }
+
+    /// Has the proxies of a case use them.
+    pub fn name_in(&self, model: &mut Model) {
+        let text = |file: &Path| Some(file.display().to_string());
+        model.cert = text(&self.certificate);
+        model.key = text(&self.key);
+        model.cert_and_key = text(&self.both);
     }
 }

@@ -210,7 +210,10 @@ fn tables(tables: Vec<Table>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::{CASES, ORIGINS};
+    use crate::{
+        case::{CASES, ORIGINS},
+        tls::Files,
+    };
 
     #[test]
     fn every_case_has_a_configuration_that_weir_accepts() {
@@ -218,7 +221,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("weir.toml");
         for case in CASES {
-            let model = case.model(8080, &ports);
+            let mut model = case.model(8080, &ports);
+            if model.tls {
+                Files::make(folder.path()).unwrap().name_in(&mut model);
+            }
             write(&model, &file).unwrap();
             let config = weir::config::load(&file)
                 .unwrap_or_else(|errors| panic!("{}: {errors}", case.name));

@@ -412,7 +412,8 @@ async fn a_hundred_mebibytes_pass_in_a_few() {
             "{coding}: {read}"
         );
         let grown = most.saturating_sub(before);
-        assert!(grown < 16 << 20, "{coding}: {grown} bytes more");
+        // What a compressor looks back at, twice over, since the allocator keeps what was freed for a while.
+        assert!(grown < 32 << 20, "{coding}: {grown} bytes more");
         eprintln!(
             "{coding}: 100 MiB in {:?}, {} KiB more",
             began.elapsed(),
