@@ -1,6 +1,6 @@
 //! A plugin where a frontend or backend uses it: `[[frontend.filter]]`, `balance`, `persistence`.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc, thread::available_parallelism};
 
 use super::{
     ConfigPlaces, Grants, Offload, OnFailure, PluginSource, PluginUse,
@@ -176,8 +176,10 @@ pub(super) fn rest_of_plugin(
 
 /// Reads `offload`: `true`, or a table that says how many threads.
 fn read_offload(node: &Node<'_>) -> Option<Offload> {
+    // Where they would take every CPU, workers would have to wait for one of them.
+    let cpus = available_parallelism().map_or(1, usize::from);
     let usual = Offload {
-        threads: 2,
+        threads: (cpus / 2).clamp(1, 2),
         queue: 128,
     };
     if let Some(wanted) = node.value().as_bool() {
