@@ -27,7 +27,7 @@ use tracing::debug;
 use super::{
     ConnectError, PoolKey, Server, connect,
     gather::{Gathered, Outflow, gather},
-    server::HeldConnection,
+    place::HeldConnection,
 };
 use crate::{config::ServerHttp2, http::h2::Outlet, net::Stream};
 

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::server::{BackendState, Place, ServerState};
+use super::{backend_state::BackendState, place::Place, server_state::ServerState};
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
