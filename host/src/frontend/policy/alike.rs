@@ -5,9 +5,11 @@
 
 use std::fmt;
 
-use super::{ConnectionDecision, Decision, Edit, Found, Hook};
 use crate::{
-    model::{BackendName, ConnectionVerdict, Refusal, Verdict},
+    model::{
+        BackendName, ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Hook, Refusal,
+        Verdict,
+    },
     plugin::Plugin,
 };
 

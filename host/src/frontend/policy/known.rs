@@ -2,8 +2,11 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use super::{Decision, Edit, Found, LocalPlugin};
-use crate::frontend::recall::{Question, Recall, Weight};
+use super::LocalPlugin;
+use crate::{
+    frontend::recall::{Question, Recall, Weight},
+    model::{Decision, Edit, Found},
+};
 
 /// What a plugin's hooks have answered.
 #[derive(Default)]

@@ -12,10 +12,12 @@ use std::{
 };
 
 use super::{
-    ConnectionDecision, Decision, Edit, Failed, Found, Hook, LocalBalancer, LocalPlugin, Pick,
+    Failed, LocalBalancer, LocalPlugin, Pick,
     alike::{self, Difference, Versions},
-    assigned_or_failed, lookup_or_failed, offloaded, own_observe, own_on_connection,
-    own_on_request, own_on_response, own_pick,
+    balancer::{own_observe, own_pick},
+    filters::{own_on_connection, own_on_request, own_on_response},
+    offloaded,
+    persistence::{assigned_or_failed, lookup_or_failed},
     shadow::{BalancerSpectator, OwnValues, Question, Spectator},
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
         generation::{Backend, LocalBackend, PluginUse},
         rollout::{NextPart, NextUse, Picks, Rollout, Version},
     },
-    model::{ConnectionVerdict, Outcome, Verdict},
+    model::{ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Hook, Outcome, Verdict},
 };
 
 /// What a worker has of a new version.

@@ -6,12 +6,15 @@ use std::{iter::once, sync::Arc};
 use smallvec::SmallVec;
 
 use super::{
-    ConnectionDecision, Decision, Edit, Failed, Found, Hook, LocalPlugin, checked_connection,
-    checked_decision, checked_found, checked_response, next,
+    Failed, LocalPlugin,
+    filters::{checked_connection, checked_decision, checked_response},
+    next,
+    persistence::checked_found,
 };
 use crate::{
     backend::Server,
     frontend::facts::Facts,
+    model::{ConnectionDecision, Decision, Edit, Found, Hook},
     plugin::{Call, CallError, Instance, Offload},
 };
 

@@ -20,9 +20,8 @@ use smallvec::SmallVec;
 use tracing::warn;
 
 use super::{
-    ConnectionDecision, Decision, Edit, Found, Hook,
     alike::{self, Difference, Versions},
-    candidates,
+    balancer::candidates,
 };
 use crate::{
     frontend::{
@@ -30,7 +29,7 @@ use crate::{
         generation::Backend,
         rollout::{Picks, Rollout, Version},
     },
-    model::{Candidate, Outcome},
+    model::{Candidate, ConnectionDecision, Decision, Edit, Found, Hook, Outcome},
     plugin::{CallError, Instance, Plugin},
 };
 
