@@ -22,7 +22,7 @@ pub struct Options {
     /// How long each measurement takes
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Which proxies; HAProxy is left out if it isn't installed
+    /// Which proxies; HAProxy is left out if it isn't installed. `imported` is Weir with HAProxy's own file
     #[arg(long, value_delimiter = ',', default_value = "haproxy,weir")]
     proxies: Vec<Proxy>,
     /// Also write everything that was measured to this file
@@ -129,7 +129,7 @@ fn available(wanted: &[Proxy], bench: &Bench) -> Result<Vec<Proxy>> {
         eprintln!("HAProxy is not installed: nothing to compare with");
         proxies.retain(|proxy| *proxy != Proxy::Haproxy);
     }
-    if proxies.contains(&Proxy::Weir) && !bench.weir.exists() {
+    if proxies.iter().any(|proxy| *proxy != Proxy::Haproxy) && !bench.weir.exists() {
         bail!(
             "there is no {}; `cargo xtask bench` builds it",
             bench.weir.display()

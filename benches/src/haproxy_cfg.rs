@@ -40,11 +40,13 @@ fn frontend(text: &mut String, model: &Model) {
     text.push_str("frontend web\n");
     let mut bind = format!("bind {}:{}", model.listen.host, model.listen.port);
     if let Some(both) = &model.cert_and_key {
-        let protocols = match model.h2 {
-            true => "h2,http/1.1",
-            false => "http/1.1",
-        };
-        bind.push_str(&format!(" ssl crt {both} alpn {protocols}"));
+        bind.push_str(&format!(" ssl crt {both}"));
+    }
+    // In clear text HAProxy knows HTTP/2 by its first bytes without being told; Weir is told.
+    match (model.h2, model.cert_and_key.is_some()) {
+        (true, _) => bind.push_str(" alpn h2,http/1.1"),
+        (false, true) => bind.push_str(" alpn http/1.1"),
+        (false, false) => {}
     }
     line(text, format_args!("{bind}"));
     if model.xff {
@@ -99,4 +101,76 @@ fn backend(text: &mut String, model: &Model, backend: &Backend) {
 
 fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
     writeln!(text, "  {content}").expect("writing to a string works");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use toml::{Table, Value};
+
+    use super::*;
+    use crate::{
+        case::{CASES, ORIGINS},
+        tls::Files,
+        weir_toml,
+    };
+
+    /// What costs something per request: how many filters are asked, and who picks and remembers servers.
+    fn asked(config: &Table) -> (usize, Vec<(String, Option<Value>)>) {
+        let list = |name: &str| {
+            let list = config.get(name).and_then(Value::as_array);
+            list.cloned().unwrap_or_default()
+        };
+        let filters = |front: &Value| {
+            front
+                .get("filter")
+                .and_then(Value::as_array)
+                .map_or(0, Vec::len)
+        };
+        let balance = |backend: &Value| match backend.get("balance") {
+            None => "\"round-robin\"".to_owned(),
+            Some(balance) => balance.to_string(),
+        };
+        let backends = list("backend");
+        assert!(
+            backends
+                .iter()
+                .all(|backend| backend.get("filter").is_none())
+        );
+        let backends = backends.iter();
+        (
+            list("frontend").iter().map(filters).sum(),
+            backends
+                .map(|backend| (balance(backend), backend.get("persistence").cloned()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn an_imported_case_asks_no_more_of_plugins_than_the_one_written_by_hand() {
+        let ports: Vec<u16> = (1..=ORIGINS as u16).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("weir.toml");
+        for case in CASES {
+            let mut model = case.model(8080, &ports);
+            if model.tls {
+                Files::make(folder.path()).unwrap().name_in(&mut model);
+            }
+            let imported = weir_haproxy::import(
+                "haproxy.cfg",
+                text(&model).as_bytes(),
+                &weir_haproxy::Nothing,
+            );
+            let imported = imported.unwrap_or_else(|problems| panic!("{}: {problems}", case.name));
+            weir_toml::write(&model, &file).unwrap();
+            let by_hand = fs::read_to_string(&file).unwrap();
+            assert_eq!(
+                asked(&imported.weir.parse().unwrap()),
+                asked(&by_hand.parse().unwrap()),
+                "{}",
+                case.name
+            );
+        }
+    }
 }

@@ -19,6 +19,7 @@ pub struct CaseResult {
     kind: Kind,
     haproxy: Vec<Sample>,
     weir: Vec<Sample>,
+    imported: Vec<Sample>,
 }
 
 impl CaseResult {
@@ -29,6 +30,7 @@ impl CaseResult {
             kind: case.kind,
             haproxy: Vec::new(),
             weir: Vec::new(),
+            imported: Vec::new(),
         }
     }
 
@@ -36,25 +38,35 @@ impl CaseResult {
         match proxy {
             Proxy::Haproxy => self.haproxy.push(sample),
             Proxy::Weir => self.weir.push(sample),
+            Proxy::Imported => self.imported.push(sample),
         }
     }
 
-    /// The median of the rounds' ratios, so that a disturbance counts only in its own round.
-    fn ratio(&self) -> Option<f64> {
-        let pairs = self.weir.iter().zip(&self.haproxy);
-        median(
-            pairs
-                .map(|(weir, haproxy)| weir.figure / haproxy.figure)
-                .collect(),
+    fn unit(&self) -> (&'static str, usize) {
+        match self.kind {
+            Kind::KeepAlive | Kind::ConnectionPerRequest | Kind::Streams => ("CPU µs/request", 2),
+            Kind::Idle => ("bytes/connection", 0),
+            Kind::Reload => ("µs, slowest answer", 0),
+        }
+    }
+
+    /// What HAProxy's own file costs, beside one written by hand.
+    fn imported_row(&self) -> String {
+        let (unit, decimals) = self.unit();
+        let figures = [&self.haproxy, &self.weir, &self.imported];
+        let [haproxy, by_hand, imported] =
+            figures.map(|samples| shown(of(samples, |sample| sample.figure), decimals));
+        format!(
+            "| {}: {} | {unit} | {haproxy} | {by_hand} | {imported} | {} | {} |",
+            self.case,
+            self.summary,
+            shown(ratio(&self.imported, &self.haproxy), 2),
+            shown(ratio(&self.imported, &self.weir), 2),
         )
     }
 
     fn row(&self) -> String {
-        let (unit, decimals) = match self.kind {
-            Kind::KeepAlive | Kind::ConnectionPerRequest | Kind::Streams => ("CPU µs/request", 2),
-            Kind::Idle => ("bytes/connection", 0),
-            Kind::Reload => ("µs, slowest answer", 0),
-        };
+        let (unit, decimals) = self.unit();
         let figure = |samples: &[Sample]| shown(of(samples, |sample| sample.figure), decimals);
         let rate = |samples: &[Sample]| shown(of(samples, |sample| sample.requests_per_second), 0);
         let latency = |samples: &[Sample]| {
@@ -71,7 +83,7 @@ impl CaseResult {
             self.summary,
             figure(&self.haproxy),
             figure(&self.weir),
-            shown(self.ratio(), 2),
+            shown(ratio(&self.weir, &self.haproxy), 2),
             rate(&self.haproxy),
             rate(&self.weir),
             latency(&self.haproxy),
@@ -102,6 +114,30 @@ pub fn print(results: &[CaseResult], bench: &Bench, rounds: usize) {
         println!("{}", result.row());
     }
     print_growth(results);
+    if results.iter().any(|result| !result.imported.is_empty()) {
+        print_imported(results);
+    }
+}
+
+/// Weir with the haproxy.cfg that HAProxy ran, beside Weir with a weir.toml that says the same.
+fn print_imported(results: &[CaseResult]) {
+    println!(
+        "\n| case | figure | HAProxy | Weir, by hand | Weir, imported | imported / HAProxy | imported / by hand |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for result in results {
+        println!("{}", result.imported_row());
+    }
+}
+
+/// The median of the rounds' ratios, so that a disturbance counts only in its own round.
+fn ratio(samples: &[Sample], to: &[Sample]) -> Option<f64> {
+    let pairs = samples.iter().zip(to);
+    median(
+        pairs
+            .map(|(sample, to)| sample.figure / to.figure)
+            .collect(),
+    )
 }
 
 /// How Weir's cost grows with what it has to look through.

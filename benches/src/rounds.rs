@@ -28,6 +28,8 @@ use crate::{
 pub enum Proxy {
     Haproxy,
     Weir,
+    /// Weir again, with HAProxy's own file instead of one written by hand.
+    Imported,
 }
 
 /// What one round showed.
@@ -82,9 +84,9 @@ impl Bench {
             Files::make(&self.folder)?.name_in(&mut model);
         }
         let log = self.folder.join("proxy.log");
-        let (file, mut command) = match proxy {
+        let file = self.folder.join(proxy.file_name());
+        let mut command = match proxy {
             Proxy::Haproxy => {
-                let file = self.folder.join("haproxy.cfg");
                 let mut command = process::pinned(&self.haproxy);
                 // A reload needs the master that starts new workers.
                 command
@@ -95,13 +97,17 @@ impl Bench {
                     })
                     .arg("-f")
                     .arg(&file);
-                (file, command)
+                command
             }
-            Proxy::Weir => {
-                let file = self.folder.join("weir.toml");
+            Proxy::Weir | Proxy::Imported => {
                 let mut command = process::pinned(&self.weir);
-                command.args(["run", "-c"]).arg(&file);
-                (file, command)
+                let how = if proxy == Proxy::Weir {
+                    "--config"
+                } else {
+                    "--haproxy"
+                };
+                command.args(["run", how]).arg(&file);
+                command
             }
         };
         write_config(proxy, &model, &file)?;
@@ -112,6 +118,16 @@ impl Bench {
             model,
             file,
         })
+    }
+}
+
+impl Proxy {
+    /// The configuration that it is started with.
+    fn file_name(self) -> &'static str {
+        match self {
+            Self::Haproxy | Self::Imported => "haproxy.cfg",
+            Self::Weir => "weir.toml",
+        }
     }
 }
 
@@ -193,7 +209,7 @@ impl Run<'_> {
             write_config(proxy, &model, &self.running.file)?;
             self.running.process.signal(match proxy {
                 Proxy::Haproxy => Signal::USR2,
-                Proxy::Weir => Signal::HUP,
+                Proxy::Weir | Proxy::Imported => Signal::HUP,
             })?;
         }
         let report = parse(&load.finish()?)?;
@@ -238,7 +254,7 @@ impl Run<'_> {
 
 fn write_config(proxy: Proxy, model: &Model, file: &Path) -> Result<()> {
     match proxy {
-        Proxy::Haproxy => {
+        Proxy::Haproxy | Proxy::Imported => {
             fs::write(file, haproxy_cfg::text(model)).context("cannot write haproxy.cfg")
         }
         Proxy::Weir => weir_toml::write(model, file),
