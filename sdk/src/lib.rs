@@ -63,6 +63,7 @@ mod input;
 pub mod log;
 pub mod maps;
 mod needs;
+mod network;
 mod plugin;
 pub mod random;
 mod schedule;
@@ -86,6 +87,7 @@ pub use hook::{
 };
 pub use input::{Input, ResponseInput};
 pub use needs::{BackendRef, Handle, Needs};
+pub use network::{Network, NetworkError};
 pub use plugin::{
     AheadBalancer, Balancer, ConnectionFilter, FeedbackBalancer, Found, Persistence, Plugin,
     RequestFilter, ResponseFilter,

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use weir_sdk::{
-    ConfigError, ConnectionDecision, ConnectionFilter, Decision, Handle, Input, Needs,
+    ConfigError, ConnectionDecision, ConnectionFilter, Decision, Handle, Input, Needs, Network,
     OnConnection, OnRequest, Plugin, RequestFilter, Values, log, maps::Map,
 };
 
-use networks::{Network, Networks};
+use networks::Networks;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -107,6 +107,9 @@ pub struct Matcher {
     pub response_header: Option<NamedText>,
 }
 
+// The keys of texts stand in each of these tables anew: what serde flattens into another table cannot refuse
+// keys that it does not know.
+
 /// How a text must look. Keys that stand beside each other must all hold; of a list, one is enough.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -61,84 +61,52 @@ impl<'t> Patterns<'t> {
     }
 }
 
+/// What a table says whose keys are these, each for a technique.
 macro_rules! patterns_of {
-    ($table:ty) => {
+    ($text:ident: $table:ty, [$($key:ident = $technique:ident),+], $present:expr, $ignore_case:expr) => {
         impl<'t> From<&'t $table> for Patterns<'t> {
-            fn from(text: &'t $table) -> Self {
-                Self::new(
-                    [
-                        ("exact", Technique::Exact, &text.exact),
-                        ("prefix", Technique::Prefix, &text.prefix),
-                        ("suffix", Technique::Suffix, &text.suffix),
-                        ("contains", Technique::Contains, &text.contains),
-                        ("regex", Technique::Regex, &text.regex),
-                    ],
-                    text.present,
-                    text.ignore_case,
-                )
+            fn from($text: &'t $table) -> Self {
+                let lists = [$((stringify!($key), Technique::$technique, &$text.$key)),+];
+                Self::new(lists, $present, $ignore_case)
             }
         }
     };
 }
 
-patterns_of!(Text);
-patterns_of!(Lookup);
-
-macro_rules! patterns_or_networks_of {
-    ($table:ty) => {
-        impl<'t> From<&'t $table> for Patterns<'t> {
-            fn from(text: &'t $table) -> Self {
-                Self::new(
-                    [
-                        ("exact", Technique::Exact, &text.exact),
-                        ("prefix", Technique::Prefix, &text.prefix),
-                        ("suffix", Technique::Suffix, &text.suffix),
-                        ("contains", Technique::Contains, &text.contains),
-                        ("regex", Technique::Regex, &text.regex),
-                        ("network", Technique::Network, &text.network),
-                    ],
-                    text.present,
-                    text.ignore_case,
-                )
-            }
-        }
-    };
-}
-
-patterns_or_networks_of!(NamedText);
-patterns_or_networks_of!(ValueText);
-
-impl<'t> From<&'t PathText> for Patterns<'t> {
-    fn from(text: &'t PathText) -> Self {
-        Self::new(
-            [
-                ("exact", Technique::Exact, &text.exact),
-                ("prefix", Technique::Prefix, &text.prefix),
-                ("segment", Technique::Segment, &text.segment),
-                ("suffix", Technique::Suffix, &text.suffix),
-                ("contains", Technique::Contains, &text.contains),
-                ("regex", Technique::Regex, &text.regex),
-            ],
-            None,
-            text.ignore_case,
-        )
-    }
-}
-
-impl<'t> From<&'t HostText> for Patterns<'t> {
-    fn from(text: &'t HostText) -> Self {
-        Self::new(
-            [
-                ("exact", Technique::Exact, &text.exact),
-                ("prefix", Technique::Prefix, &text.prefix),
-                ("suffix", Technique::Suffix, &text.suffix),
-                ("domain", Technique::Domain, &text.domain),
-                ("contains", Technique::Contains, &text.contains),
-                ("regex", Technique::Regex, &text.regex),
-            ],
-            None,
-            // The host comes in lower case; the pattern may be written in any.
-            true,
-        )
-    }
-}
+patterns_of!(
+    text: Text,
+    [exact = Exact, prefix = Prefix, suffix = Suffix, contains = Contains, regex = Regex],
+    text.present,
+    text.ignore_case
+);
+patterns_of!(
+    text: Lookup,
+    [exact = Exact, prefix = Prefix, suffix = Suffix, contains = Contains, regex = Regex],
+    text.present,
+    text.ignore_case
+);
+patterns_of!(
+    text: NamedText,
+    [exact = Exact, prefix = Prefix, suffix = Suffix, contains = Contains, regex = Regex, network = Network],
+    text.present,
+    text.ignore_case
+);
+patterns_of!(
+    text: ValueText,
+    [exact = Exact, prefix = Prefix, suffix = Suffix, contains = Contains, regex = Regex, network = Network],
+    text.present,
+    text.ignore_case
+);
+patterns_of!(
+    text: PathText,
+    [exact = Exact, prefix = Prefix, segment = Segment, suffix = Suffix, contains = Contains, regex = Regex],
+    None,
+    text.ignore_case
+);
+// The host comes in lower case; the pattern may be written in any.
+patterns_of!(
+    text: HostText,
+    [exact = Exact, prefix = Prefix, suffix = Suffix, domain = Domain, contains = Contains, regex = Regex],
+    None,
+    true
+);

@@ -5,8 +5,8 @@ mod trie;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 use regex::bytes::{RegexBuilder, RegexSet, RegexSetBuilder};
+use weir_sdk::Network;
 
-pub use networks::Network;
 use networks::Networks;
 use trie::{Direction, Fit, Pattern, Trie};
 
