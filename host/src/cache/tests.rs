@@ -3,9 +3,8 @@
 use super::*;
 use crate::http::{
     caching::keepable,
-    request::read_request,
-    response::{Asked, read_response},
-    scan::{HeadLimits, Progress},
+    heads::{request_head, response_head},
+    response::Asked,
 };
 
 fn cache(max_size: usize, max_object: usize) -> Arc<Cache> {
@@ -20,33 +19,14 @@ fn cache(max_size: usize, max_object: usize) -> Arc<Cache> {
 
 fn request(path: &str, fields: &str) -> RequestHead {
     let text = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-    let mut head = RequestHead::default();
-    let limits = HeadLimits::default();
-    read_request(
-        text.as_bytes(),
-        &mut Progress::default(),
-        &mut head,
-        &limits,
-    )
-    .unwrap();
-    head
+    request_head(&text)
 }
 
 fn begin(cache: &Arc<Cache>, request: &RequestHead, fields: &str) -> Option<Fill> {
     let text = format!(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nCache-Control: max-age=30\r\n{fields}\r\n"
     );
-    let mut head = ResponseHead::default();
-    let limits = HeadLimits::default();
-    let mut progress = Progress::default();
-    read_response(
-        text.as_bytes(),
-        &mut progress,
-        &mut head,
-        &limits,
-        Asked::Other,
-    )
-    .unwrap();
+    let head = response_head(&text, Asked::Other);
     let now = std::time::SystemTime::now();
     let most = cache.settings().max_age;
     let kept = keepable(request, &head, now, Duration::ZERO, most).unwrap();

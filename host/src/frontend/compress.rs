@@ -172,9 +172,8 @@ impl Compressor {
 mod tests {
     use super::*;
     use crate::http::{
-        request::read_request,
-        response::{Asked, read_response},
-        scan::{HeadLimits, Progress},
+        heads::{request_head, response_head},
+        response::Asked,
     };
 
     #[test]
@@ -184,16 +183,12 @@ mod tests {
             ..config::Compression::default()
         };
         let compressing = Compressing::new(settings, Arc::default());
-        let limits = HeadLimits::default();
-        let mut request = RequestHead::default();
-        let text = b"GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n";
-        read_request(text, &mut Progress::default(), &mut request, &limits).unwrap();
+        let text = "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n";
+        let mut request = request_head(text);
         let asked = compressing.ask(&mut request);
         let begin = || {
-            let mut head = ResponseHead::default();
-            let text = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
-            let mut progress = Progress::default();
-            read_response(text, &mut progress, &mut head, &limits, Asked::Other).unwrap();
+            let text = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
+            let mut head = response_head(text, Asked::Other);
             compressing.begin(asked, &request, &mut head)
         };
         let mut first = begin().unwrap();

@@ -140,10 +140,7 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{
-        request::read_request,
-        scan::{HeadLimits, Progress},
-    };
+    use crate::http::heads::request_head;
 
     fn network(address: &str, prefix: u8) -> Network {
         Network {
@@ -159,15 +156,7 @@ mod tests {
             header,
         };
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        let mut head = RequestHead::default();
-        let limits = HeadLimits::default();
-        read_request(
-            text.as_bytes(),
-            &mut Progress::default(),
-            &mut head,
-            &limits,
-        )
-        .unwrap();
+        let head = request_head(&text);
         let ends = Ends::new(PeerAddress::Ip(peer.parse().unwrap()), None);
         trusted
             .client_of(&head, &ends)

@@ -1,7 +1,7 @@
 //! An exchange that nobody has: requests and answers as data, and what plugins would be told of them.
 //! For the tools of plugin authors, so that what a test gives is read as the proxy reads it.
 
-use std::net::SocketAddr;
+use std::{fmt::Display, net::SocketAddr};
 
 use super::{
     facts::{Ends, Facts, Vars},
@@ -114,15 +114,8 @@ fn request(given: &GivenRequest) -> Result<RequestHead, BadGiven> {
         &mut head,
         &HeadLimits::default(),
     );
-    match read {
-        Ok(Read::Complete) => Ok(head),
-        Ok(Read::Partial) => Err(BadGiven::Request {
-            message: "it does not end".to_owned(),
-        }),
-        Err(bad) => Err(BadGiven::Request {
-            message: bad.to_string(),
-        }),
-    }
+    complete(read).map_err(|message| BadGiven::Request { message })?;
+    Ok(head)
 }
 
 fn response(given: &GivenResponse, method: &str) -> Result<ResponseHead, BadGiven> {
@@ -136,14 +129,15 @@ fn response(given: &GivenResponse, method: &str) -> Result<ResponseHead, BadGive
         &HeadLimits::default(),
         Asked::by(method.as_bytes()),
     );
+    complete(read).map_err(|message| BadGiven::Response { message })?;
+    Ok(head)
+}
+
+fn complete(read: Result<Read, impl Display>) -> Result<(), String> {
     match read {
-        Ok(Read::Complete) => Ok(head),
-        Ok(Read::Partial) => Err(BadGiven::Response {
-            message: "it does not end".to_owned(),
-        }),
-        Err(bad) => Err(BadGiven::Response {
-            message: bad.to_string(),
-        }),
+        Ok(Read::Complete) => Ok(()),
+        Ok(Read::Partial) => Err("it does not end".to_owned()),
+        Err(bad) => Err(bad.to_string()),
     }
 }
 

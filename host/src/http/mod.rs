@@ -58,6 +58,8 @@ pub mod facts;
 pub mod fields;
 pub mod framing;
 pub mod h2;
+#[cfg(test)]
+pub mod heads;
 mod host;
 pub mod known;
 pub mod reason;

@@ -236,37 +236,10 @@ fn write_extra(out: &mut Vec<u8>, extra: &[(&str, &[u8])]) {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        request::read_request,
-        response::{Asked, read_response},
-        scan::{HeadLimits, Progress, Read},
+        heads::{request_head, response_head},
+        response::Asked,
     };
     use super::*;
-
-    fn request(text: &str) -> RequestHead {
-        let mut head = RequestHead::default();
-        let read = read_request(
-            text.as_bytes(),
-            &mut Progress::default(),
-            &mut head,
-            &HeadLimits::default(),
-        );
-        assert_eq!(read, Ok(Read::Complete), "{text:?}");
-        assert_eq!(head.len(), text.len());
-        head
-    }
-
-    fn response(text: &str, asked: Asked) -> ResponseHead {
-        let mut head = ResponseHead::default();
-        let read = read_response(
-            text.as_bytes(),
-            &mut Progress::default(),
-            &mut head,
-            &HeadLimits::default(),
-            asked,
-        );
-        assert_eq!(read, Ok(Read::Complete), "{text:?}");
-        head
-    }
 
     fn sent(head: &RequestHead, how: RequestWrite<'_>) -> String {
         let mut out = Vec::new();
@@ -283,18 +256,18 @@ mod tests {
     #[test]
     fn what_nobody_touched_leaves_as_it_came() {
         let text = "GET /a?b=c&d HTTP/1.1\r\nhOST:  Example.com \r\nX-Empty:\r\nAccept:*/*\r\n\r\n";
-        assert_eq!(sent(&request(text), RequestWrite::default()), text);
+        assert_eq!(sent(&request_head(text), RequestWrite::default()), text);
         let text = "HTTP/1.1 200 Very Fine\r\ncontent-LENGTH: 5\r\nX: y\r\n\r\n";
         let how = ResponseWrite {
             framing: Framing::Length(5),
             ..ResponseWrite::default()
         };
-        assert_eq!(answered(&response(text, Asked::Other), how), text);
+        assert_eq!(answered(&response_head(text, Asked::Other), how), text);
     }
 
     #[test]
     fn what_belongs_to_the_hop_is_left_out() {
-        let head = request(
+        let head = request_head(
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, x-mine\r\nX-Mine: 1\r\nKeep-Alive: 5\r\n\
              X: y\r\nProxy-Connection: close\r\nUpgrade: h2c\r\nTE: gzip\r\n\r\n",
         );

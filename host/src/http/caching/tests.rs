@@ -2,25 +2,15 @@
 
 use super::*;
 use crate::http::{
-    request::read_request,
-    response::{Asked, read_response},
-    scan::{HeadLimits, Progress},
+    heads::{request_head, response_head},
+    response::Asked,
 };
 
 const MOST: Duration = Duration::from_secs(60);
 
 fn request_of(method: &str, fields: &str) -> RequestHead {
     let text = format!("{method} /a HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-    let mut head = RequestHead::default();
-    let limits = HeadLimits::default();
-    read_request(
-        text.as_bytes(),
-        &mut Progress::default(),
-        &mut head,
-        &limits,
-    )
-    .unwrap();
-    head
+    request_head(&text)
 }
 
 fn request(fields: &str) -> RequestHead {
@@ -29,18 +19,7 @@ fn request(fields: &str) -> RequestHead {
 
 fn answer_of(start: &str, fields: &str) -> ResponseHead {
     let text = format!("HTTP/1.1 {start}\r\n{fields}\r\n");
-    let mut head = ResponseHead::default();
-    let limits = HeadLimits::default();
-    let mut progress = Progress::default();
-    read_response(
-        text.as_bytes(),
-        &mut progress,
-        &mut head,
-        &limits,
-        Asked::Other,
-    )
-    .unwrap();
-    head
+    response_head(&text, Asked::Other)
 }
 
 fn answer(fields: &str) -> ResponseHead {

@@ -189,32 +189,18 @@ pub fn weaken_not_modified(head: &mut ResponseHead, request: &RequestHead) {
 mod tests {
     use super::*;
     use crate::http::{
-        request::read_request,
-        response::{Asked as Method, read_response},
-        scan::{HeadLimits, Progress},
+        heads::{request_head, response_head},
+        response::Asked as Method,
     };
 
     fn request(fields: &str) -> RequestHead {
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        let mut head = RequestHead::default();
-        let limits = HeadLimits::default();
-        read_request(
-            text.as_bytes(),
-            &mut Progress::default(),
-            &mut head,
-            &limits,
-        )
-        .unwrap();
-        head
+        request_head(&text)
     }
 
     fn answer_to(method: Method, start: &str, fields: &str) -> ResponseHead {
         let text = format!("HTTP/1.1 {start}\r\n{fields}\r\n");
-        let mut head = ResponseHead::default();
-        let limits = HeadLimits::default();
-        let mut progress = Progress::default();
-        read_response(text.as_bytes(), &mut progress, &mut head, &limits, method).unwrap();
-        head
+        response_head(&text, method)
     }
 
     fn answer(start: &str, fields: &str) -> ResponseHead {

@@ -3,26 +3,15 @@
 use super::super::{
     cookies, facts,
     fields::{BadField, Fields},
+    heads::request_head,
     known::Known,
     request::BadEdit,
     write::ExpectField,
 };
 use super::*;
 
-fn request(text: &str) -> RequestHead {
-    let mut head = RequestHead::default();
-    let read = read_request(
-        text.as_bytes(),
-        &mut Progress::default(),
-        &mut head,
-        &LIMITS,
-    );
-    assert_eq!(read, Ok(Read::Complete));
-    head
-}
-
 fn plain() -> RequestHead {
-    request("GET /a?b HTTP/1.1\r\nHost: a\r\nX: 1\r\nY: 2\r\nx: 3\r\n\r\n")
+    request_head("GET /a?b HTTP/1.1\r\nHost: a\r\nX: 1\r\nY: 2\r\nx: 3\r\n\r\n")
 }
 
 fn sent(head: &RequestHead) -> String {
@@ -69,7 +58,8 @@ fn adding_keeps_and_removing_takes_all_of_a_name() {
 
 #[test]
 fn a_field_that_connection_named_is_gone_but_one_set_since_is_sent() {
-    let mut head = request("GET / HTTP/1.1\r\nHost: a\r\nConnection: x-mine\r\nX-Mine: 1\r\n\r\n");
+    let mut head =
+        request_head("GET / HTTP/1.1\r\nHost: a\r\nConnection: x-mine\r\nX-Mine: 1\r\n\r\n");
     assert_eq!(sent(&head), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     head.fields.set("X-Mine", b"2").expect("a sound field");
     assert_eq!(
@@ -263,12 +253,12 @@ fn a_request_line_cannot_be_broken_by_an_edit() {
         );
     }
     assert_eq!(sent(&head), sent(&plain()));
-    let mut head = request("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut head = request_head("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(
         head.set_method("GET").is_err(),
         "the answer would be read wrongly"
     );
-    let mut head = request("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut head = request_head("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(
         head.set_method("GET").is_err(),
         "only OPTIONS is for the whole server"
@@ -280,7 +270,7 @@ fn a_request_line_cannot_be_broken_by_an_edit() {
 
 #[test]
 fn what_the_proxy_states_about_the_connection_is_stated_once() {
-    let head = request(
+    let head = request_head(
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, TE\r\nTE: deflate, Trailers\r\nTE: gzip\r\n\r\n",
     );
     for (connection, stated) in [
@@ -301,7 +291,7 @@ fn what_the_proxy_states_about_the_connection_is_stated_once() {
 
 #[test]
 fn an_upgrade_is_passed_on_when_told_so() {
-    let head = request(
+    let head = request_head(
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
     );
     let mut out = Vec::new();
@@ -317,7 +307,7 @@ fn an_upgrade_is_passed_on_when_told_so() {
 #[test]
 fn an_expectation_is_forwarded_when_told_so() {
     let text = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
-    let head = request(text);
+    let head = request_head(text);
     let how = RequestWrite {
         expect: ExpectField::Forward,
         ..RequestWrite::default()
@@ -326,7 +316,7 @@ fn an_expectation_is_forwarded_when_told_so() {
     head.write(&mut out, &how);
     assert_eq!(String::from_utf8_lossy(&out), text);
     assert!(!sent(&head).contains("Expect"));
-    let without_body = request("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n");
+    let without_body = request_head("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n");
     let mut out = Vec::new();
     without_body.write(&mut out, &how);
     assert!(!String::from_utf8_lossy(&out).contains("Expect"));
@@ -337,7 +327,7 @@ fn a_head_can_be_had_as_it_came_however_unusual() {
     // An underscore and a blank before the end are read by the thorough way.
     for fields in ["X: 1\r\n", "X.Y: 1\r\n", "X!: 1 \t\r\n"] {
         let text = format!("GET /a?b HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        let mut head = request(&text);
+        let mut head = request_head(&text);
         head.fields.set("Z", b"new").expect("a sound field");
         head.set_path("/other").expect("a sound path");
         assert_ne!(sent(&head), text);

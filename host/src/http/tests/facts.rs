@@ -2,20 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::super::facts::{host, joined, normalised_path, query_param, text};
+use super::super::{
+    facts::{host, joined, normalised_path, query_param, text},
+    heads::request_head,
+};
 use super::*;
 
 fn request(lines: &str) -> RequestHead {
-    let mut head = RequestHead::default();
-    let input = format!("GET / HTTP/1.1\r\n{lines}\r\n\r\n");
-    let read = read_request(
-        input.as_bytes(),
-        &mut Progress::default(),
-        &mut head,
-        &LIMITS,
-    );
-    assert_eq!(read, Ok(Read::Complete));
-    head
+    request_head(&format!("GET / HTTP/1.1\r\n{lines}\r\n\r\n"))
 }
 
 #[test]
