@@ -55,10 +55,8 @@ fn read_backend(
             "error_pages",
             "protocol",
             "http2",
-            "filter",
             "compression",
             "cache",
-            "server_from",
         ],
     );
     let balancer = match fields.get("balance") {

@@ -29,6 +29,7 @@ const HTTP_KEYS: &[&str] = &[
     "error_pages",
     "compression",
     "cache",
+    "ignore_probes",
 ];
 
 /// Reads all frontends. At least one is needed. `read` are the backends that are sound.
@@ -117,6 +118,7 @@ fn read_frontend(
     let log_empty_connections = fields
         .get("log_empty_connections")
         .and_then(|node| node.boolean());
+    let ignore_probes = fields.get("ignore_probes").and_then(|node| node.boolean());
     let log_normal = fields.get("log_normal").and_then(|node| node.boolean());
     let log_format = fields
         .get("log_format")
@@ -168,6 +170,7 @@ fn read_frontend(
         forwarded_for,
         trusted_proxies,
         log_empty_connections: log_empty_connections.unwrap_or(true),
+        ignore_probes: ignore_probes.unwrap_or(false),
         log_normal: log_normal.unwrap_or(true),
         log_format,
         request_id_header,

@@ -248,6 +248,8 @@ pub struct Frontend {
     pub trusted_proxies: Option<TrustedProxies>,
     /// Whether a connection that brought no byte gets a log line.
     pub log_empty_connections: bool,
+    /// Whether a connection that brings no byte is closed without an answer, and without a log line.
+    pub ignore_probes: bool,
     /// Whether an exchange that went well gets a log line.
     pub log_normal: bool,
     /// How the lines about its exchanges look; `None`: as usual.

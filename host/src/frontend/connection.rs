@@ -215,7 +215,9 @@ async fn one_request(
     worker.give_request_head(head);
     let error = match error {
         HeadError::Bad(bad) => ExchangeError::BadRequest(bad),
-        HeadError::TimedOut { begun } if begun || client.requests == 0 => {
+        HeadError::TimedOut { begun }
+            if begun || (client.requests == 0 && !settings.ignore_probes) =>
+        {
             ExchangeError::RequestTimedOut { limit }
         }
         HeadError::Closed { begun: true } => {
@@ -225,7 +227,8 @@ async fn one_request(
             return Next::Close;
         }
         HeadError::Closed { begun: false } => {
-            if client.requests == 0 && settings.log_empty_connections {
+            let silent = !settings.log_empty_connections || settings.ignore_probes;
+            if client.requests == 0 && !silent {
                 record.client_closed_early();
                 write_record(worker, client, &generation, frontend, record);
             }
@@ -243,6 +246,9 @@ async fn silent(worker: &Worker, client: &mut Client) -> Next {
         return Next::Close;
     };
     let settings = &generation.shared.frontends[frontend];
+    if settings.ignore_probes {
+        return Next::Close;
+    }
     let error = ExchangeError::RequestTimedOut {
         limit: settings.timeouts.http_request,
     };

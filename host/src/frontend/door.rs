@@ -9,15 +9,15 @@ use tracing::info;
 use super::{
     edits,
     facts::{Brought, Ends, Facts},
-    generation::{Frontend, LocalGeneration},
+    generation::{Backend, Filter, Frontend, Inspect, LocalGeneration},
     noted,
     notes::Notes,
-    policy::Failed,
+    policy::{Failed, LocalPlugin},
     record::Record,
     worker::{RequestId, Worker},
 };
 use crate::{
-    config::AcceptProxy,
+    config::{AcceptProxy, Mode},
     model::{ConnectionVerdict, Fault, Hook, Refusal},
     net::{
         ListenerId, PeerAddress, Stream,
@@ -152,8 +152,8 @@ async fn header_in(
     }
 }
 
-/// Asks the frontend's connection filters in order. The last to choose a backend wins; a refusal ends the
-/// matter.
+/// Asks the frontend's connection filters in order, and in front of TCP then those of the backend that comes out. The
+/// last to choose a backend wins; a refusal ends the matter.
 async fn ask_filters(
     generation: &LocalGeneration,
     position: usize,
@@ -162,33 +162,93 @@ async fn ask_filters(
     id: RequestId,
     notes: &Notes,
 ) -> Result<(), Turned> {
-    let frontend = &generation.shared.frontends[position];
+    let shared = &generation.shared;
+    let frontend = &shared.frontends[position];
     if !frontend.judges_connections {
         return Ok(());
     }
-    inspect(frontend, stream, ends).await?;
+    let limit = frontend.timeouts.inspect;
+    inspect(frontend.inspect, limit, stream, ends).await?;
     ends.brought().id = Some(id);
     let plugins = &generation.frontends[position].filters;
-    for (filter, plugin) in frontend.filters.iter().zip(plugins) {
-        if !plugin.has_hook(Hook::OnConnection) {
-            continue;
+    let asked = Asked {
+        generation,
+        frontend,
+        backend: None,
+        id,
+        notes,
+    };
+    asked.ask_each(&frontend.filters, plugins, ends).await?;
+    if frontend.mode != Mode::Tcp {
+        return Ok(());
+    }
+    let chosen = ends.chosen_backend(shared).or(frontend.default_backend);
+    let Some((chosen, wanted)) = chosen.and_then(|at| Some((at, shared.backends[at].judges?)))
+    else {
+        return Ok(());
+    };
+    // What the frontend has seen already is not waited for again.
+    if !frontend.inspect.covers(wanted) {
+        inspect(frontend.inspect.and(wanted), limit, stream, ends).await?;
+    }
+    let backend = &shared.backends[chosen];
+    let asked = Asked {
+        backend: Some(backend),
+        ..asked
+    };
+    let plugins = &generation.backends[chosen].filters;
+    asked.ask_each(&backend.filters, plugins, ends).await
+}
+
+/// On whose behalf filters are asked.
+struct Asked<'a> {
+    generation: &'a LocalGeneration,
+    frontend: &'a Frontend,
+    /// The one that is chosen, for its own filters.
+    backend: Option<&'a Backend>,
+    id: RequestId,
+    notes: &'a Notes,
+}
+
+impl Asked<'_> {
+    async fn ask_each(
+        &self,
+        filters: &[Filter],
+        plugins: &[LocalPlugin],
+        ends: &mut Ends,
+    ) -> Result<(), Turned> {
+        for (filter, plugin) in filters.iter().zip(plugins) {
+            self.ask(filter, plugin, ends).await?;
         }
+        Ok(())
+    }
+
+    async fn ask(
+        &self,
+        filter: &Filter,
+        plugin: &LocalPlugin,
+        ends: &mut Ends,
+    ) -> Result<(), Turned> {
+        if !plugin.has_hook(Hook::OnConnection) {
+            return Ok(());
+        }
+        let shared = &self.generation.shared;
         let facts = Facts {
             head: None,
             ends,
-            frontend: frontend.name.as_str(),
-            backend: None,
+            frontend: self.frontend.name.as_str(),
+            backend: self.backend.map(|backend| backend.name.as_str()),
             vars: ends.vars(),
-            request_id: id,
+            request_id: self.id,
             response: None,
             client: None,
-            generation: Some(&generation.shared),
-            notes,
+            generation: Some(shared),
+            notes: self.notes,
         };
         let decision = match noted::on_connection(plugin, &facts).await {
             Ok(decision) => decision,
             Err(Failed) if filter.denies_when_failed() => return Err(Turned::FilterFailed),
-            Err(Failed) => continue,
+            Err(Failed) => return Ok(()),
         };
         let mut vars = ends.vars().clone();
         let set = decision
@@ -205,7 +265,7 @@ async fn ask_filters(
             if filter.denies_when_failed() {
                 return Err(Turned::FilterFailed);
             }
-            continue;
+            return Ok(());
         }
         if !decision.vars.is_empty() {
             ends.brought().vars = vars;
@@ -213,19 +273,23 @@ async fn ask_filters(
         match decision.verdict {
             ConnectionVerdict::Pass => {}
             ConnectionVerdict::UseBackend(index) => {
-                let backend = &generation.shared.backends[filter.backends[index]];
+                let backend = &shared.backends[filter.backends[index]];
                 ends.brought().backend = Some(backend.name.clone());
             }
             ConnectionVerdict::Refuse(refusal) => return Err(Turned::Refused(refusal)),
         }
+        Ok(())
     }
-    Ok(())
 }
 
-/// Looks at the first bytes, as far as filters have asked for them, for as long as the frontend allows. What
-/// has not come by then is not known; servers that speak first make their clients silent for so long.
-async fn inspect(frontend: &Frontend, stream: &Stream, ends: &mut Ends) -> Result<(), Turned> {
-    let wanted = frontend.inspect;
+/// Looks at the first bytes, as far as filters have asked for them, for at most `limit`. What has not come by
+/// then is not known; servers that speak first make their clients silent for so long.
+async fn inspect(
+    wanted: Inspect,
+    limit: Duration,
+    stream: &Stream,
+    ends: &mut Ends,
+) -> Result<(), Turned> {
     if !wanted.hello && wanted.bytes == 0 {
         return Ok(());
     }
@@ -253,7 +317,7 @@ async fn inspect(frontend: &Frontend, stream: &Stream, ends: &mut Ends) -> Resul
             buffer.resize(most, 0);
         }
     };
-    let looked: Option<std::io::Result<()>> = within(frontend.timeouts.inspect, looking).await;
+    let looked: Option<std::io::Result<()>> = within(limit, looking).await;
     if let Some(Err(_)) = looked {
         return Err(Turned::Left);
     }

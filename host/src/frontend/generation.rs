@@ -65,7 +65,8 @@ pub struct Frontend {
     pub name: FrontendName,
     pub mode: config::Mode,
     pub filters: Vec<Filter>,
-    /// Whether one of the filters is to be asked about connections.
+    /// Whether a filter is to be asked about connections: one of its own, or in front of TCP one of a backend that
+    /// it leads to.
     pub judges_connections: bool,
     pub inspect: Inspect,
     /// Position in the generation's backends.
@@ -73,6 +74,7 @@ pub struct Frontend {
     pub forwarded_for: Option<config::ForwardedFor>,
     pub trusted_proxies: Option<config::TrustedProxies>,
     pub log_empty_connections: bool,
+    pub ignore_probes: bool,
     /// Whether an exchange that went well gets a line.
     pub log_normal: bool,
     /// `None`: lines have the usual form.
@@ -91,6 +93,24 @@ pub struct Frontend {
     pub sources: Arc<Sources>,
     pub per_client: Option<u32>,
     pub metrics: Arc<FrontendMetrics>,
+}
+
+impl Frontend {
+    /// Learns which backends there are.
+    pub fn stands_before(&mut self, backends: &[Backend]) {
+        if self.mode != config::Mode::Tcp {
+            return;
+        }
+        let chosen = self.filters.iter().flat_map(|filter| &filter.backends);
+        let mut leads_to = chosen.chain(&self.default_backend);
+        self.judges_connections |= leads_to.any(|backend| backends[*backend].judges.is_some());
+    }
+}
+
+/// Whether one of some filters is to be asked about connections.
+pub fn judges_connections(filters: &[Filter]) -> bool {
+    let mut plugins = filters.iter().flat_map(|filter| filter.used.answering());
+    plugins.any(|plugin| plugin.has_hook(Hook::OnConnection))
 }
 
 /// What connection filters want to see of a client's first bytes.
@@ -120,6 +140,19 @@ impl Inspect {
             },
             _ => wanted,
         })
+    }
+
+    /// What both want.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            hello: self.hello || other.hello,
+            bytes: self.bytes.max(other.bytes),
+        }
+    }
+
+    /// Whether whoever has seen this has seen what `other` wants, too.
+    pub fn covers(self, other: Self) -> bool {
+        self.and(other) == self
     }
 }
 
@@ -180,6 +213,8 @@ pub struct Backend {
     pub server_metrics: Vec<Arc<ServerMetrics>>,
     /// Asked once the backend is chosen; they choose none themselves.
     pub filters: Vec<Filter>,
+    /// What they want to see of a connection, where they judge connections; only in front of TCP.
+    pub judges: Option<Inspect>,
     pub balancer: PluginUse,
     /// The balancer of the generation before, if it was another one: what is asked when `balancer`
     /// keeps failing.

@@ -52,6 +52,7 @@ pub use compress::Compressing;
 pub use gate::Gate;
 pub use generation::{
     Backend, Filter, Frontend, Generation, Inspect, ListenerUse, LocalGeneration, PluginUse,
+    judges_connections,
 };
 pub use live::UsableCount;
 pub use policy::Shadow;

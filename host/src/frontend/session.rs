@@ -90,6 +90,7 @@ impl Session<'_> {
         };
 
         let bound = self.ask_persistence(frontend, backend, local).await;
+        let bound = self.named_server(backend).or(bound);
         let reached = self.reach(frontend, backend, local, bound, Freshness::New);
         let Link::Http1(reached) = reached.await? else {
             unreachable!("a session has a connection to itself, not a stream of one");
@@ -130,6 +131,12 @@ impl Session<'_> {
     fn backend(&self, shared: &Generation) -> Option<usize> {
         let chosen = self.ends.chosen_backend(shared);
         chosen.or(shared.frontends[self.frontend].default_backend)
+    }
+
+    /// The server that a filter has named, if it can take the session.
+    fn named_server(&self, backend: &Backend) -> Option<usize> {
+        let name = self.vars.get(backend.server_from.as_deref()?)?;
+        backend.usable_server(name)
     }
 
     /// The server that the client is bound to, if it can take the session.

@@ -159,7 +159,7 @@ impl Builder {
             .iter()
             .filter_map(|backend| loader.backend(backend, former))
             .collect();
-        let frontends: Vec<_> = config
+        let mut frontends: Vec<_> = config
             .frontends
             .iter()
             .filter_map(|frontend| loader.frontend(frontend))
@@ -171,6 +171,9 @@ impl Builder {
             .collect();
         if !errors.is_empty() {
             return Err(BuildErrors(errors));
+        }
+        for frontend in &mut frontends {
+            frontend.stands_before(&backends);
         }
         Ok(Loaded {
             frontends,

@@ -19,10 +19,12 @@ use super::{
 };
 
 /// Lines of a frontend that say how its log looks, and nothing else.
-const FORMATS: [&str; 8] = [
+const FORMATS: [&str; 10] = [
     "option httplog",
     "option httplog\ncapture request header Host len 40\ncapture request header User-Agent len 80",
     "option httplog\ncapture request header X-None len 10\ncapture response header X-Server len 10",
+    "option httplog\ncapture cookie tier= len 8",
+    "capture cookie SRV= len 32\nlog-format \"%CC %CS %ST\"",
     "log-format \"%ci %ft %b/%s %ST %{+Q}r %tsc\"",
     "log-format \"%{+Q}o %ft %b %s %ST %HM %HP %HV %tsc\"",
     "capture request header Host len 80\nlog-format \"host=%[capture.req.hdr(0)] %{+Q}[capture.req.hdr(0)] %hr\"",
@@ -32,7 +34,7 @@ const FORMATS: [&str; 8] = [
 
 const REQUESTS: [&str; 4] = [
     "GET /a?b=c HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: some thing/1.0\r\nConnection: close\r\n\r\n",
-    "GET /b HTTP/1.1\r\nHost: x\r\nUser-Agent: \"quoted\" # and more\r\nConnection: close\r\n\r\n",
+    "GET /b HTTP/1.1\r\nHost: x\r\nCookie: a=1; tier=golden; SRV=one\r\nUser-Agent: \"quoted\" # and more\r\nConnection: close\r\n\r\n",
     "POST /no HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
     "GET /status/404 HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n",
 ];
@@ -176,6 +178,10 @@ fn alike(line: &str) -> String {
         "CLIENT [TIME]",
     );
     let line = replace(&line, r" (-?[0-9]+/){4}[0-9]+", " TIMERS");
-    let line = replace(&line, r" ([0-9]{3}) [0-9]+ - - ", " $1 BYTES - - ");
+    let line = replace(
+        &line,
+        r" ([0-9]{3}) [0-9]+ (\S+ \S+ [A-Za-z-]{4} )",
+        " $1 BYTES $2",
+    );
     replace(&line, r"127\.[0-9]+\.[0-9]+\.[0-9]+", "ADDRESS")
 }

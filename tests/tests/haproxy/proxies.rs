@@ -18,7 +18,7 @@ use super::{
 /// Where the first set-up listens; the others follow.
 const FIRST_PORT: usize = 20_000;
 /// Starting a proxy with all set-ups takes less, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

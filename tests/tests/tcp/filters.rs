@@ -312,3 +312,59 @@ config = {{ deny = ["10.0.0.1"], at = "{at}" }}
         );
     }
 }
+
+#[tokio::test]
+async fn a_backends_own_filters_judge_what_comes_to_it_and_name_its_server() {
+    let (one, two, other) = (
+        ManualServer::start().await,
+        ManualServer::start().await,
+        ManualServer::start().await,
+    );
+    let config = format!(
+        r#"
+[[frontend]]
+name = "web"
+mode = "tcp"
+bind = ["127.0.0.1:0"]
+default_backend = "chosen"
+[[frontend.filter]]
+plugin = "rules"
+[frontend.filter.config]
+connection_rule = [{{ when = {{ client = "127.0.0.77" }}, use = "other" }}]
+
+[[backend]]
+name = "chosen"
+mode = "tcp"
+server_from = "use-server"
+server = [{{ name = "one", address = "{}" }}, {{ name = "two", address = "{}" }}]
+[[backend.filter]]
+plugin = "rules"
+[backend.filter.config]
+connection_rule = [
+  {{ when = {{ value = {{ of = "{{first_bytes(4)}}", exact = "EVIL" }} }}, refuse = "close" }},
+  {{ set_var = {{ use-server = "two" }} }},
+]
+
+[[backend]]
+name = "other"
+mode = "tcp"
+server = [{{ name = "c", address = "{}" }}]
+"#,
+        one.address(),
+        two.address(),
+        other.address()
+    );
+    let weir = Weir::start(&config).await;
+    for _ in 0..2 {
+        let mut client = weir.client().await;
+        client.send("good day").await;
+        two.accept().await.read_until("good day").await;
+    }
+    let mut client = weir.client().await;
+    client.send("EVIL").await;
+    client.expect_close().await;
+    // Another backend's rules are none of this one's.
+    let mut client = Client::connect_from([127, 0, 0, 77].into(), weir.address("web")).await;
+    client.send("EVIL").await;
+    other.accept().await.read_until("EVIL").await;
+}

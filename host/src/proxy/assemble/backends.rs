@@ -6,7 +6,7 @@ use super::{BuildError, Loader};
 use crate::{
     backend::{BackendState, Grain, Hindrance, Server, ServerAddress, ServerState},
     config::{self, Address, AdminState},
-    frontend::{Backend, Generation, PluginUse, UsableCount},
+    frontend::{Backend, Filter, Generation, Inspect, PluginUse, UsableCount, judges_connections},
     model::BackendName,
     net::{Namespace, Origin, TlsConnector},
     plugin::Place,
@@ -52,8 +52,10 @@ impl Loader<'_> {
             self.suits(place, config.mode, used)?;
         }
         let metrics = &self.builder.metrics;
+        let filters: Vec<Filter> = filters.into_iter().collect::<Option<_>>()?;
         Some(Backend {
-            filters: filters.into_iter().collect::<Option<_>>()?,
+            judges: judges_connections(&filters).then(|| Inspect::of(&filters)),
+            filters,
             former_balancer: former_balancer(former, config, &balancer),
             balancer,
             persistence,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use super::{BuildError, Loader};
 use crate::{
     config::{self, ListenerTls},
-    frontend::{Filter, Frontend, Inspect},
+    frontend::{Filter, Frontend, Inspect, judges_connections},
     http::scan::HeadLimits,
-    model::Hook,
     net::TlsAcceptor,
     proxy::listeners::Acceptors,
     telemetry::{CompressionPlace, PluginPlace},
@@ -29,17 +28,13 @@ impl Loader<'_> {
             })
             .collect();
         let filters: Vec<Filter> = filters.into_iter().collect::<Option<_>>()?;
-        let judges_connections = filters
-            .iter()
-            .flat_map(|filter| filter.used.answering())
-            .any(|plugin| plugin.has_hook(Hook::OnConnection));
         let most = config.max_connections.unwrap_or(usize::MAX);
         // A gate that is there already keeps its limit until the generation serves.
         let gate = self.builder.registry.gate(&config.name, most);
         Some(Frontend {
             name: config.name.clone(),
             mode: config.mode,
-            judges_connections,
+            judges_connections: judges_connections(&filters),
             inspect: Inspect::of(&filters),
             filters,
             default_backend: config
@@ -49,6 +44,7 @@ impl Loader<'_> {
             forwarded_for: config.forwarded_for.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             log_empty_connections: config.log_empty_connections,
+            ignore_probes: config.ignore_probes,
             log_normal: config.log_normal,
             log_format: config.log_format.clone(),
             request_id_header: config.request_id_header.clone(),

@@ -49,21 +49,19 @@ impl Loader<'_> {
         })
     }
 
-    /// A filter that is asked when the backend is chosen already, so it may not choose one.
+    /// A filter that is asked when the backend is chosen already, so it may not choose one. In front of TCP it
+    /// judges connections, and otherwise what comes later.
     pub(super) fn backend_filter(
         &mut self,
         backend: &config::Backend,
         used: &config::PluginUse,
         position: usize,
     ) -> Option<Filter> {
+        let mode = backend.mode;
         let backend = backend.name.clone();
-        let filter = self.filter(
-            used,
-            Mode::Http,
-            PluginPlace::BackendFilter { backend, position },
-        )?;
+        let filter = self.filter(used, mode, PluginPlace::BackendFilter { backend, position })?;
         for (config, plugin) in used.with_next().zip(filter.used.versions()) {
-            let objection = if plugin.has_hook(Hook::OnConnection) {
+            let objection = if mode == Mode::Http && plugin.has_hook(Hook::OnConnection) {
                 "as the filter of a backend it would never be asked about connections; use it in a frontend, or have it judge requests"
             } else if !plugin.backends().is_empty() {
                 "as the filter of a backend it cannot choose another one; let a filter of the frontend choose"
