@@ -20,7 +20,7 @@ use super::{
     log_format::Captures,
     pages,
     proxy::stats,
-    rule::{Refused, RuleReader, USE_SERVER},
+    rule::{RuleReader, USE_SERVER},
     server::{self, Server, only_number},
     stick, tcp, timeouts,
     words::wrong,
@@ -70,11 +70,22 @@ impl<'t> Translator<'t> {
             }
         }
         self.servers(draft, &mut backend);
+        // What a `listen` says is judged in front, but for who of its servers it is to be.
+        let mut steps = Steps::default();
         if !is_listen {
+            self.backend_rules(draft, &mut steps);
+        }
+        self.use_servers(draft, &mut steps, &mut backend);
+        let (filters, fates) = steps.finish(self.file, &self.maps);
+        backend.filters = filters;
+        for (line, fate) in fates {
+            self.remark(line, fate);
+        }
+        if !is_listen {
+            self.acl_fates(draft);
             if let Some(cache) = super::caches::used(draft) {
                 backend.keys.set("cache", cache);
             }
-            self.backend_filters(draft, &mut backend);
             let missing = timeouts::missing(draft);
             if !missing.is_empty() {
                 self.remark(&draft.section.header, Fate::nearly(missing.join("; ")));
@@ -178,10 +189,7 @@ impl<'t> Translator<'t> {
             }
             ["stick-table", ..] => self.maps.tables.fate(line),
             ["stick", ..] => return Ok(None),
-            ["use-server", ..] if draft.mode == Mode::Http && !is_listen => return Ok(None),
-            ["use-server", ..] => Fate::dropped(
-                "connections and a `listen` are judged in front: make the server a backend of its own and `use_backend` it",
-            ),
+            ["use-server", ..] => return Ok(None),
             ["force-persist" | "ignore-persist", ..] => {
                 Fate::dropped("whether persistence counts does not depend on the request")
             }
@@ -304,8 +312,7 @@ impl<'t> Translator<'t> {
     }
 
     /// Rules that run once the backend is chosen.
-    fn backend_filters(&mut self, draft: &Draft<'t>, backend: &mut Backend) {
-        let mut steps = Steps::default();
+    fn backend_rules(&mut self, draft: &Draft<'t>, steps: &mut Steps<'t>) {
         if draft.mode == Mode::Http
             && let Some(line) = draft
                 .option("forwardfor")
@@ -335,33 +342,37 @@ impl<'t> Translator<'t> {
             if tcp::without_effect(draft, line).is_some() {
                 continue;
             }
+            if draft.mode == Mode::Tcp && keyword(line)[1] == "inspect-delay" {
+                let note =
+                    "first bytes are waited for as long as the frontend says, or five seconds";
+                reader.translator.remark(line, Fate::nearly(note));
+                continue;
+            }
             let wanted = match keyword(line)[0] {
-                "tcp-request" if draft.mode == Mode::Tcp => Err(Refused::Absent(
-                    "a backend does not judge connections; its frontend does".to_owned(),
-                )),
                 "redirect" => reader.redirect(line),
                 "tcp-request" => reader.tcp(line),
                 _ => reader.http(line),
             };
-            reader.translator.step(line, wanted, &mut steps);
+            reader.translator.step(line, wanted, steps);
         }
-        if draft.mode == Mode::Http {
-            // Of several that fit the first counts in HAProxy; of variables what was set last does.
-            let lines: Vec<&Line> = draft.all("use-server").collect();
-            for line in lines.into_iter().rev() {
-                let wanted = reader.use_server(line);
-                if wanted.is_ok() {
-                    backend.keys.set("server_from", USE_SERVER);
-                }
-                reader.translator.step(line, wanted, &mut steps);
+    }
+
+    /// Rules that name one of the servers.
+    fn use_servers(&mut self, draft: &Draft<'t>, steps: &mut Steps<'t>, backend: &mut Backend) {
+        let mut reader = RuleReader {
+            translator: self,
+            draft,
+            named: Names::default(),
+        };
+        // Of several that fit the first counts in HAProxy; of variables what was set last does.
+        let lines: Vec<&Line> = draft.all("use-server").collect();
+        for line in lines.into_iter().rev() {
+            let wanted = reader.use_server(line);
+            if wanted.is_ok() {
+                backend.keys.set("server_from", USE_SERVER);
             }
+            reader.translator.step(line, wanted, steps);
         }
-        let (filters, fates) = steps.finish(self.file, &self.maps);
-        backend.filters = filters;
-        fates
-            .into_iter()
-            .for_each(|(line, fate)| self.remark(line, fate));
-        self.acl_fates(draft);
     }
 }
 

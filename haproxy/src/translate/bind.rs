@@ -161,6 +161,10 @@ pub fn bind(line: &Line, around: &mut Around<'_>) -> Result<(Vec<Value>, Fate), 
             other => return Err(wrong(word, format!("unknown option `{other}` of `bind`"))),
         });
     }
+    // HAProxy 2.6 agrees on nothing unless it is told to.
+    if tls.wanted && around.is_http && more.get("protocols").is_none() {
+        more.set("protocols", vec![Value::from("http/1.1")]);
+    }
     if tls.wanted {
         more.set("tls", tls.finish(line, around)?);
     }

@@ -165,6 +165,12 @@ impl<'t> Translator<'t> {
                 }
                 Fate::Same
             }
+            ["option", "http-ignore-probes", ..] => {
+                if draft.option("http-ignore-probes").is_some() {
+                    frontend.keys.set("ignore_probes", true);
+                }
+                Fate::Same
+            }
             ["option", "dontlog-normal", ..] => {
                 if draft.option("dontlog-normal").is_some() {
                     frontend.keys.set("log_normal", false);
@@ -245,9 +251,19 @@ impl<'t> Translator<'t> {
         }
         if draft.mode == Mode::Http {
             for line in draft.all("capture") {
-                if keyword(line)[1] == "response" {
-                    let wanted = reader.capture_response(line);
-                    reader.translator.step(line, wanted, &mut steps);
+                match keyword(line)[1] {
+                    "response" => {
+                        let wanted = reader.capture_response(line);
+                        reader.translator.step(line, wanted, &mut steps);
+                    }
+                    "cookie" => match reader.capture_cookie(line) {
+                        Ok([request, response]) => {
+                            steps.rule(request, Some(line));
+                            steps.rule(response, None);
+                        }
+                        Err(refused) => reader.translator.step(line, Err(refused), &mut steps),
+                    },
+                    _ => {}
                 }
             }
         }

@@ -23,6 +23,8 @@ use super::{
 pub struct Captures {
     request: Vec<Slot>,
     response: Vec<Slot>,
+    /// Whether one cookie is kept, from either side.
+    cookie: bool,
 }
 
 /// What is kept in a capture.
@@ -35,7 +37,10 @@ enum Slot {
 }
 
 /// HAProxy's `option httplog` up to the captures, and after them.
-const HTTPLOG: &str = "{client} [{time}] {frontend}{tls_mark} {backend}/{server} {request_ms}/{queue_ms}/{connect_ms}/{response_ms}/{total_ms} {status} {bytes} - - {termination} {process_connections}/{frontend_connections}/{backend_exchanges}/{server_exchanges}/{retries} {server_queue}/{backend_queue}";
+const HTTPLOG: &str = "{client} [{time}] {frontend}{tls_mark} {backend}/{server} {request_ms}/{queue_ms}/{connect_ms}/{response_ms}/{total_ms} {status} {bytes} COOKIES {termination} {process_connections}/{frontend_connections}/{backend_exchanges}/{server_exchanges}/{retries} {server_queue}/{backend_queue}";
+
+/// Of both sides' cookies in that text.
+const COOKIES: &str = "COOKIES";
 
 const NOT_CUT: &str = "the whole value is logged";
 
@@ -43,6 +48,14 @@ const NOT_CUT: &str = "the whole value is logged";
 pub fn variable(is_response: bool, number: usize) -> String {
     let of = if is_response { "res" } else { "req" };
     format!("capture.{of}.{number}")
+}
+
+/// The variable of the captured cookie.
+pub fn cookie_variable(is_response: bool) -> &'static str {
+    match is_response {
+        false => "capture.req.cookie",
+        true => "capture.res.cookie",
+    }
 }
 
 impl Captures {
@@ -57,6 +70,7 @@ impl Captures {
                     captures.request.push(Slot::Header(name));
                 }
                 ["capture", "response", "header"] => captures.response.push(Slot::Variable),
+                ["capture", "cookie", _] => captures.cookie = true,
                 ["declare", "capture", "request"] => captures.request.push(Slot::Variable),
                 ["declare", "capture", "response"] => captures.response.push(Slot::Variable),
                 ["http-request", "capture", _] if declares(line) => {
@@ -93,7 +107,7 @@ impl Captures {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.request.is_empty() && self.response.is_empty()
+        self.request.is_empty() && self.response.is_empty() && !self.cookie
     }
 
     /// `capture.req.hdr(N)` and `capture.res.hdr(N)` by the name that templates have for it; `None` if it is
@@ -117,6 +131,14 @@ impl Captures {
             Some(Slot::Header(name)) => format!("header({name})"),
             Some(Slot::Variable) | None => format!("var({})", variable(is_response, number)),
         }))
+    }
+
+    /// `%CC` and `%CS`.
+    fn cookie(&self, is_response: bool) -> String {
+        match self.cookie {
+            true => format!("{{var({})}}", cookie_variable(is_response)),
+            false => "-".to_owned(),
+        }
     }
 
     /// `%hr` and `%hs`: captures in braces, with a blank before them; nothing if there are none.
@@ -218,7 +240,8 @@ fn push(text: &mut String, value: &str, quoted: bool) {
 }
 
 fn httplog(captures: &Captures) -> String {
-    let mut text = HTTPLOG.to_owned();
+    let cookies = [false, true].map(|is_response| captures.cookie(is_response));
+    let mut text = HTTPLOG.replace(COOKIES, &cookies.join(" "));
     for shown in [captures.shown(false), captures.shown(true)] {
         if !shown.is_empty() {
             text.push(' ');
@@ -275,8 +298,8 @@ fn log_variable(name: &str, maps: &Maps) -> Result<String, Reason> {
         "ST" => "{status}",
         "B" => "{bytes}",
         "U" => "{bytes_received}",
-        // No cookies are captured.
-        "CC" | "CS" => "-",
+        "CC" => return Ok(maps.captures.cookie(false)),
+        "CS" => return Ok(maps.captures.cookie(true)),
         "ts" | "tsc" => "{termination}",
         "ac" => "{process_connections}",
         "fc" => "{frontend_connections}",
@@ -311,14 +334,10 @@ pub fn fate(line: &Line) -> Result<Option<Fate>, Problem> {
             words.need("the name of a field")?;
             Some(Fate::nearly(NOT_CUT))
         }
-        ["capture", "response", "header"] => None,
+        ["capture", "response", "header"] | ["capture", "cookie", _] => None,
         ["declare", "capture", "request" | "response"] => Some(Fate::Same),
-        ["capture", "cookie", ..] => Some(Fate::dropped(
-            "cookies are logged by `{cookie(NAME)}` in `log_format`",
-        )),
         _ => {
-            let what =
-                "write `capture request header NAME len N` or `capture response header NAME len N`";
+            let what = "write `capture request header NAME len N`, `capture response header NAME len N` or `capture cookie NAME len N`";
             return Err(wrong(&line.words[0], what.to_owned()));
         }
     })

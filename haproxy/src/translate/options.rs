@@ -11,6 +11,7 @@ fn settled(name: &str) -> Option<Fate> {
         // What Weir does in any case, or what makes no difference that anybody could see.
         "dontlognull"
         | "dontlog-normal"
+        | "http-ignore-probes"
         | "httplog"
         | "http-keep-alive"
         | "redispatch"
@@ -40,9 +41,6 @@ fn settled(name: &str) -> Option<Fate> {
         }
         "logasap" => Fate::nearly("lines are written when an exchange is over"),
         "log-separate-errors" => Fate::nearly("errors are logged at the level of all exchanges"),
-        "http-ignore-probes" => {
-            Fate::nearly("a connection that brings nothing is answered with 408")
-        }
         "http-buffer-request" => Fate::nearly("bodies pass through as they come"),
         "checkcache" => Fate::dropped("answers that could be cached by mistake are not blocked"),
         "persist" => Fate::dropped("a server that is down is not tried for the sake of a cookie"),

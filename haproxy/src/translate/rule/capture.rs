@@ -3,13 +3,13 @@
 use crate::{
     file::Sample,
     text::{Line, Word},
-    weir::Table,
+    weir::{Table, Value},
 };
 
 use super::{Hook, Refused, Rule, RuleReader, Wanted};
 use crate::translate::{
     facts,
-    log_format::{Captures, variable},
+    log_format::{Captures, cookie_variable, variable},
     template,
     words::{Words, wrong},
 };
@@ -67,6 +67,47 @@ impl RuleReader<'_, '_> {
         let value = cut(&format!("{{response_header({header})}}"), length);
         keep(&mut rule, &variable(true, slot), value);
         Ok(Wanted::Rule(rule))
+    }
+}
+
+impl RuleReader<'_, '_> {
+    /// `capture cookie NAME len N`: a rule for the client's cookie, and one for the server's.
+    pub fn capture_cookie(&mut self, line: &Line) -> Result<[Rule; 2], Refused> {
+        let mut words = Words::from(&line.words[0], &line.words[1..]);
+        words.next();
+        let word = words.need("the name of a cookie")?;
+        if words.need("`len`")?.text != "len" {
+            return Err(wrong(word, "`len` and a number must follow".to_owned()).into());
+        }
+        let length = words.number(1, i64::from(u16::MAX))?;
+        words.end()?;
+        let name = word.text.trim_end_matches('=');
+        if name.is_empty() || name.contains(['(', ')', '{', '}', '|', '"', '=']) {
+            return Err(wrong(word, format!("`{}` is no name of a cookie", word.text)).into());
+        }
+        // The name counts among the bytes that are kept.
+        let rest = length - i64::try_from(name.len() + 1).unwrap_or(length);
+        let rule = |fact: String, is_response: bool| {
+            let value: Value = Table::of("of", format!("{{{fact}}}"))
+                .with("present", true)
+                .into();
+            let mut rule = Rule::default();
+            rule.when.value = Some(Table::of("value", value).into());
+            let kept = format!("{name}={}", cut(&format!("{{{fact}}}"), rest.max(0)));
+            keep(&mut rule, cookie_variable(is_response), kept);
+            rule
+        };
+        let mut request = rule(format!("cookie({name})"), false);
+        request.comments.clone_from(&line.comments);
+        request.used.reads.insert("header:cookie".to_owned());
+        if !word.text.ends_with('=') {
+            let note = format!("the cookie `{name}` is kept, and none whose name only begins so");
+            request.used.notes.insert(note);
+        }
+        let mut response = rule(format!("response_cookie({name})"), true);
+        response.hook = Hook::Response;
+        response.used.response = true;
+        Ok([request, response])
     }
 }
 

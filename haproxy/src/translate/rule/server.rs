@@ -6,9 +6,10 @@ use crate::{
     weir::{Table, Value},
 };
 
-use super::{Refused, RuleReader, Wanted};
+use super::{Hook, Refused, RuleReader, Wanted};
 use crate::translate::{
     condition::{check_names, matcher_name},
+    draft::Mode,
     words::{Words, wrong},
 };
 
@@ -30,6 +31,9 @@ impl RuleReader<'_, '_> {
             return Err(Refused::Absent(why.to_owned()));
         }
         let mut rule = self.rule(line, condition.as_ref())?;
+        if self.draft.mode == Mode::Tcp {
+            rule.hook = Hook::Connection;
+        }
         let is_up = Call {
             name: "srv_is_up".to_owned(),
             arguments: vec![name.text.clone()],
@@ -52,6 +56,7 @@ impl RuleReader<'_, '_> {
         rule.body
             .set("set_var", Table::of(USE_SERVER, name.text.as_str()));
         rule.writes.insert(format!("var:{USE_SERVER}"));
+        self.of_connection(&rule)?;
         Ok(Wanted::Rule(rule))
     }
 }
