@@ -180,7 +180,7 @@ fn alike(line: &str) -> String {
     let line = replace(&line, r" (-?[0-9]+/){4}[0-9]+", " TIMERS");
     let line = replace(
         &line,
-        r" ([0-9]{3}) [0-9]+ (\S+ \S+ [A-Za-z-]{4} )",
+        r" ([0-9]{3}) [0-9]+ ([^ ]+ [^ ]+ [A-Za-z-]{4} )",
         " $1 BYTES $2",
     );
     replace(&line, r"127\.[0-9]+\.[0-9]+\.[0-9]+", "ADDRESS")
