@@ -111,10 +111,12 @@ class Connection:
                 found["goaway"] = ERRORS.get(code, code)
             elif kind == HEADERS:
                 fields = dict(self.decoder.decode(payload))
-                if on == stream:
+                if on == stream and ":status" in fields:
                     status = int(fields[":status"])
                     if status >= 200:
                         found.setdefault("status", status)
+                elif on == stream:
+                    found["trailers"] = fields
             elif kind == RST_STREAM and on == stream:
                 code = struct.unpack(">I", payload)[0]
                 found["reset"] = ERRORS.get(code, code)
@@ -296,6 +298,11 @@ def ended(address, name):
     if name == "closed window":
         # Nothing may be sent to this client.
         connection = Connection(address, b"\0\4" + struct.pack(">I", 0))
+        connection.request(1, GET)
+        return connection.outcome(1)
+    if name == "spent window":
+        # This one takes five bytes, and has no reason to offer more.
+        connection = Connection(address, b"\0\4" + struct.pack(">I", 5))
         connection.request(1, GET)
         return connection.outcome(1)
     connection = Connection(address)

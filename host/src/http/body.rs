@@ -138,6 +138,14 @@ impl BodyReader {
         Ok(event)
     }
 
+    /// Takes what is no data from the start of `input`, and says how much that was: the body may be over then.
+    pub fn pass_framing(&mut self, input: &[u8]) -> Result<usize, BadBody> {
+        match &mut self.state {
+            State::Chunked(chunks) => chunks.pass_framing(input),
+            State::Length(_) | State::UntilClose | State::Ended => Ok(0),
+        }
+    }
+
     /// Bytes that are all data and follow each other: nobody needs to look at them.
     pub fn unbroken(&self) -> u64 {
         match &self.state {

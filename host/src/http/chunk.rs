@@ -71,24 +71,30 @@ pub(super) enum Piece {
 
 impl ChunkDecoder {
     pub(super) fn next(&mut self, input: &[u8]) -> Result<Piece, BadBody> {
-        let mut at = 0;
-        while self.state != State::Done {
-            let rest = &input[at..];
-            let Some(&byte) = rest.first() else {
-                return Ok(Piece::NeedMore);
-            };
-            match self.state {
-                State::Data => {
-                    let there =
-                        usize::try_from(self.size).map_or(rest.len(), |s| s.min(rest.len()));
-                    self.size -= there as u64;
-                    if self.size == 0 {
-                        self.state = State::DataCr;
-                    }
-                    return Ok(Piece::Data(at..at + there));
+        let at = self.pass_framing(input)?;
+        let rest = &input[at..];
+        match self.state {
+            State::Done => Ok(Piece::End(at)),
+            State::Data if !rest.is_empty() => {
+                let there = usize::try_from(self.size).map_or(rest.len(), |s| s.min(rest.len()));
+                self.size -= there as u64;
+                if self.size == 0 {
+                    self.state = State::DataCr;
                 }
+                Ok(Piece::Data(at..at + there))
+            }
+            _ => Ok(Piece::NeedMore),
+        }
+    }
+
+    /// Takes what is no data, up to the next that is or to the end, and says how much that was.
+    pub(super) fn pass_framing(&mut self, input: &[u8]) -> Result<usize, BadBody> {
+        let mut at = 0;
+        while let Some(&byte) = input.get(at) {
+            match self.state {
+                State::Data | State::Done => break,
                 State::Trailers => {
-                    at += self.take_trailers(rest)?;
+                    at += self.take_trailers(&input[at..])?;
                     continue;
                 }
                 State::Size => self.state = self.size_byte(byte)?,
@@ -96,11 +102,10 @@ impl ChunkDecoder {
                 State::SizeLf => self.state = self.size_end(byte)?,
                 State::DataCr => self.state = expect(byte, b'\r', State::DataLf)?,
                 State::DataLf => self.state = expect(byte, b'\n', State::Size)?,
-                State::Done => break,
             }
             at += 1;
         }
-        Ok(Piece::End(at))
+        Ok(at)
     }
 
     pub(super) fn is_done(&self) -> bool {

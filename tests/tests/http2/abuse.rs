@@ -1,7 +1,7 @@
 //! Clients that break the rules, and clients that keep them to the letter to do harm.
 
-use serde_json::Value;
-use weir_tests::{Origin, Script, Weir, can_run, curl};
+use serde_json::{Value, json};
+use weir_tests::{Answer, Origin, Script, Weir, can_run, curl};
 
 use crate::{both, config, url};
 
@@ -157,4 +157,29 @@ async fn streams_beyond_the_limit_are_refused_unprocessed() {
         return;
     };
     assert_eq!(found["reset"], "REFUSED_STREAM", "{found}");
+}
+
+#[tokio::test]
+async fn the_end_of_an_answer_is_not_held_back_by_a_window_that_is_spent() {
+    if !can_run(FRAMES) {
+        return;
+    }
+    let origin = Origin::start("a").await;
+    let weir = both(&[origin.address()], "", "").await;
+    let address = weir.address("web").to_string();
+    for (answer, trailers) in [
+        (Answer::chunks(&[b"hello"]), Value::Null),
+        (
+            Answer::chunks(&[b"hel", b"lo"]).trailer("x-sum", "5"),
+            json!({ "x-sum": "5" }),
+        ),
+    ] {
+        origin.answer(answer);
+        let found = FRAMES.run(&[&address, "ended", "spent window"]).await;
+        let found: Value = serde_json::from_str(&found).expect("the script prints JSON");
+        assert_eq!(found["status"], 200, "{found}");
+        assert_eq!(found["trailers"], trailers, "{found}");
+        assert_eq!(found["reset"], Value::Null, "{found}");
+        assert_eq!(found["closed"], Value::Null, "{found}");
+    }
 }

@@ -226,7 +226,14 @@ impl<'a> StreamClient<'a> {
         buffer: &mut Buffer,
     ) -> Poll<Result<(), DownloadError>> {
         let (stream, gone) = (&self.stream, |_: Gone| DownloadError::ClientGone);
-        while !buffer.is_empty() && !download.is_ended() {
+        while !download.is_ended() {
+            // The end of an answer, and trailers, take no room: a client that has taken all there is need not
+            // ask for more.
+            let framing = download.body_mut().pass_framing(buffer.filled());
+            buffer.consume(framing.map_err(DownloadError::Bad)?);
+            if buffer.is_empty() || download.body_mut().is_done() {
+                break;
+            }
             let room = ready!(stream.poll_room(cx, buffer.filled().len())).map_err(gone)?;
             let event = download.body_mut().next(buffer.slice(0..room));
             match event.map_err(DownloadError::Bad)? {
@@ -241,13 +248,8 @@ impl<'a> StreamClient<'a> {
                         download.set_ended();
                     }
                 }
-                BodyEvent::NeedMore => buffer.consume(room),
-                BodyEvent::End(used) => {
-                    buffer.consume(used);
-                    let trailers = download.body_mut().trailers();
-                    stream.send_end(trailers).map_err(gone)?;
-                    download.set_ended();
-                }
+                // What is no data was passed over.
+                BodyEvent::NeedMore | BodyEvent::End(_) => break,
             }
         }
         Poll::Ready(Ok(()))
