@@ -186,8 +186,12 @@ impl Runtime {
         let limit = self.options().max_file;
         let mut bytes = Vec::new();
         // One byte past the limit is enough to know; whatever the file's length claims to be.
-        fs::File::open(path)
-            .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+        regular(path)
+            .and_then(|()| {
+                fs::File::open(path)?
+                    .take(limit + 1)
+                    .read_to_end(&mut bytes)
+            })
             .map_err(|source| match source.kind() {
                 std::io::ErrorKind::NotFound => LoadFault::Missing {
                     path: path.to_owned(),
@@ -201,6 +205,15 @@ impl Runtime {
             return Err(LoadFault::TooLarge { limit });
         }
         Ok(bytes)
+    }
+}
+
+/// Whether there is a file that comes to an end: opening a pipe waits for whoever writes into it, and with it all
+/// that is loaded after.
+fn regular(path: &Path) -> std::io::Result<()> {
+    match fs::metadata(path)?.is_file() {
+        true => Ok(()),
+        false => Err(std::io::Error::other("it is not a regular file")),
     }
 }
 

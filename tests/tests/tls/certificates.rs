@@ -342,6 +342,15 @@ async fn files_that_are_not_there_are_all_told_at_once() {
 }
 
 #[tokio::test]
+async fn what_never_ends_is_no_certificate() {
+    let origin = Origin::start("a").await;
+    let checked = Weir::check(&front(r#"certificate = "/dev/zero""#, "", &origin)).await;
+    assert_eq!(checked.status.code(), Some(1));
+    let expected = "/dev/zero cannot be read: it is not a regular file";
+    assert!(checked.stderr.contains(expected), "{}", checked.stderr);
+}
+
+#[tokio::test]
 async fn an_expired_certificate_is_used_and_that_is_said() {
     let origin = Origin::start("a").await;
     let authority = Authority::new();

@@ -1,7 +1,7 @@
 //! Reading keys and certificates from files.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -267,7 +267,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsFault> {
         path: path.to_owned(),
         source,
     };
-    let size = fs::metadata(path).map_err(unreadable)?.len();
+    let about = fs::metadata(path).map_err(unreadable)?;
+    if !about.is_file() {
+        // Opening a pipe waits for whoever writes into it, and with it all that is loaded after.
+        return Err(unreadable(io::Error::other("it is not a regular file")));
+    }
+    let size = about.len();
     if size > LARGEST {
         return Err(TlsFault::TooLarge {
             path: path.to_owned(),

@@ -354,6 +354,8 @@ fn a_file_is_missing_too_large_or_loaded() {
         Plugin::load(&runtime, &spec).map_err(|error| error.to_string())
     };
 
+    let error = load(PluginSource::File("/dev/zero".into())).unwrap_err();
+    assert_eq!(error, "plugin `./guest.wasm`: /dev/zero can't be read");
     let error = load(PluginSource::File(file.clone())).unwrap_err();
     assert!(
         error.starts_with("plugin `./guest.wasm`: no file /"),
