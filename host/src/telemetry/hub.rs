@@ -9,7 +9,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
@@ -29,6 +29,8 @@ const MOST_EVENTS: usize = 4_096;
 /// After the first line the thread waits this long for more, so that a busy proxy writes large
 /// batches and an idle one sleeps.
 const GATHER: Duration = Duration::from_millis(5);
+/// Lost lines are told of so often at most.
+const LOSSES_EVERY: Duration = Duration::from_secs(10);
 /// How long the last lines may take when the proxy ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -219,7 +221,7 @@ impl Shared {
     fn run(&self, mut targets: Vec<Target>) {
         let mut dates = Dates::default();
         let mut lines = Lines::default();
-        let mut reported = 0;
+        let mut losses = Losses::default();
         loop {
             let stop = self.stop.load(Ordering::Acquire);
             if !stop && !self.awake.load(Ordering::Acquire) {
@@ -243,7 +245,8 @@ impl Shared {
                 }
             }
             self.write_lines(&mut targets, &mut lines, &mut dates);
-            self.write_events(&mut targets, &mut dates, &mut reported);
+            self.write_events(&mut targets, &mut dates);
+            losses.tell(self.dropped.load(Ordering::Relaxed), stop);
             if stop {
                 return;
             }
@@ -275,13 +278,8 @@ impl Shared {
         }
     }
 
-    fn write_events(&self, targets: &mut [Target], dates: &mut Dates, reported: &mut u64) {
+    fn write_events(&self, targets: &mut [Target], dates: &mut Dates) {
         let events = std::mem::take(&mut *lock(&self.events));
-        let dropped = self.dropped.load(Ordering::Relaxed);
-        if dropped > *reported {
-            tracing::warn!(lines = dropped - *reported, "log lines were lost");
-            *reported = dropped;
-        }
         let mut line = Vec::new();
         for event in &events {
             for target in targets.iter_mut() {
@@ -299,6 +297,25 @@ impl Shared {
                 let lost = target.sink.write(&line, event.level, dates);
                 self.dropped.fetch_add(lost as u64, Ordering::Relaxed);
             }
+        }
+    }
+}
+
+/// Tells of lost lines, and not with each of them: the disk that is full is often the one that this goes to.
+#[derive(Debug, Default)]
+struct Losses {
+    told: u64,
+    at: Option<Instant>,
+}
+
+impl Losses {
+    fn tell(&mut self, dropped: u64, at_last: bool) {
+        let lines = dropped - self.told;
+        let due = self.at.is_none_or(|at| at.elapsed() >= LOSSES_EVERY);
+        if lines > 0 && (due || at_last) {
+            tracing::warn!(lines, "log lines were lost");
+            self.told = dropped;
+            self.at = Some(Instant::now());
         }
     }
 }
@@ -498,7 +515,7 @@ mod tests {
         );
         let hub = LogHub::open(&[to]).unwrap();
         let mut writer = hub.writer();
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         for _ in 0..30_000 {
             writer.write(&record());
         }

@@ -5,11 +5,15 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    os::{fd::AsFd, unix::net::UnixDatagram},
+    os::{
+        fd::AsFd,
+        unix::{fs::OpenOptionsExt, net::UnixDatagram},
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
+use rustix::fs::OFlags;
 use tracing::warn;
 
 use super::{date::Dates, text::push_number};
@@ -40,6 +44,8 @@ pub(super) struct Sink {
     out: Out,
     /// Whether the last write failed; a run of failures gives one warning.
     failing: bool,
+    /// The last write stopped within a line.
+    torn: bool,
 }
 
 #[derive(Debug)]
@@ -89,17 +95,20 @@ impl Sink {
             name,
             out,
             failing: false,
+            torn: false,
         })
     }
 
     /// Writes whole lines, each ending with a line feed. Answers how many were lost.
     pub fn write(&mut self, lines: &[u8], level: LogLevel, dates: &mut Dates) -> usize {
-        let count = || memchr::memchr_iter(b'\n', lines).count();
         let (lost, result) = match &mut self.out {
-            Out::Stream(file) | Out::File { file, .. } => match write_all(file, lines) {
-                Ok(()) => (0, Ok(())),
-                Err(error) => (count(), Err(error)),
-            },
+            Out::Stream(file) | Out::File { file, .. } => {
+                let (written, result) = write_lines(file, &mut self.torn, lines);
+                (
+                    memchr::memchr_iter(b'\n', &lines[written..]).count(),
+                    result,
+                )
+            }
             Out::Syslog(syslog) => syslog.write(lines, level, dates),
         };
         match result {
@@ -125,31 +134,52 @@ impl Sink {
     }
 }
 
+/// A named pipe is not waited for until somebody reads from it.
 fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
 }
 
-/// Like `write_all`, but also for descriptors that somebody else made non-blocking.
-fn write_all(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes lines behind a line end of their own if the last write was `torn`. Answers how many bytes of them
+/// were taken.
+fn write_lines(file: &mut File, torn: &mut bool, lines: &[u8]) -> (usize, io::Result<()>) {
+    if *torn {
+        let (_, ended) = write_all(file, b"\n");
+        if ended.is_err() {
+            return (0, ended);
+        }
+        *torn = false;
+    }
+    let (written, result) = write_all(file, lines);
+    *torn = written > 0 && lines[written - 1] != b'\n';
+    (written, result)
+}
+
+/// Like `Write::write_all`, but also for descriptors that do not block, and says how much was taken.
+fn write_all(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut since = Instant::now();
-    while !bytes.is_empty() {
-        match file.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+    let mut taken = 0;
+    while taken < bytes.len() {
+        match file.write(&bytes[taken..]) {
+            Ok(0) => return (taken, Err(io::ErrorKind::WriteZero.into())),
             Ok(written) => {
-                bytes = &bytes[written..];
+                taken += written;
                 since = Instant::now();
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if since.elapsed() > STALLED_AFTER {
-                    return Err(error);
+                    return (taken, Err(error));
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
-            Err(error) => return Err(error),
+            Err(error) => return (taken, Err(error)),
         }
     }
-    Ok(())
+    (taken, Ok(()))
 }
 
 /// One datagram per line: `<134>Nov 21 01:59:41 weir[328]: …`.
@@ -268,6 +298,8 @@ fn push_priority(out: &mut Vec<u8>, facility: Facility, level: LogLevel) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use jiff::tz::TimeZone;
 
     use super::*;
@@ -359,6 +391,36 @@ mod tests {
         sink.write(b"after\n", LogLevel::Info, &mut dates());
         assert_eq!(std::fs::read(&moved).unwrap(), b"before\nstill before\n");
         assert_eq!(std::fs::read(&path).unwrap(), b"after\n");
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_is_not_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+        // Nobody reads, and that is not waited for.
+        let missing = Sink::open(&LogSink::File(path.clone()), Facility(16));
+        assert!(matches!(missing, Err(LogError::Open { .. })));
+
+        let mut reader = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap();
+        let mut sink = Sink::open(&LogSink::File(path), Facility(16)).unwrap();
+        let line = [b"x".repeat(999), b"\n".to_vec()].concat();
+        let lost = sink.write(&line.repeat(100), LogLevel::Info, &mut dates());
+        let mut taken = vec![0; (100 - lost) * 1_000];
+        reader.read_exact(&mut taken).unwrap();
+        assert!(lost > 0 && taken.ends_with(b"x\n"), "{lost} lines");
+
+        assert_eq!(sink.write(b"after\n", LogLevel::Info, &mut dates()), 0);
+        let mut rest = vec![0; 1_100];
+        let length = reader.read(&mut rest).unwrap();
+        let rest = str::from_utf8(&rest[..length]).unwrap();
+        let (torn, after) = rest.split_once('\n').unwrap();
+        assert!(!torn.is_empty() && torn.len() < 999, "{torn}");
+        assert_eq!(after, "after\n");
     }
 
     #[test]
