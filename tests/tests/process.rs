@@ -4,6 +4,7 @@
 use std::{
     fs,
     os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    process::Command,
     time::Duration,
 };
 
@@ -322,4 +323,21 @@ async fn too_few_descriptors_for_max_connections_are_told_at_the_start() {
     .await;
     let line = weir.log_line("`max_connections` is 10000000").await;
     assert!(line.contains("raise the hard limit"), "{line}");
+}
+
+#[test]
+fn a_tool_whose_reader_has_seen_enough_ends_without_a_word() {
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    drop(reader);
+    let ended = Command::new(Weir::program())
+        .args(["plugin", "inspect", "rules"])
+        .stdout(writer)
+        .output()
+        .expect("the binary can be started");
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+    assert_eq!(
+        ended.status.code(),
+        Some(128 + 13),
+        "as SIGPIPE is told by a shell"
+    );
 }

@@ -115,6 +115,10 @@ impl Reply {
         self.body.read_to_string(&mut text)?;
         match self.status {
             200 => Ok(text),
+            // A door says in a line what is wrong.
+            status if text.trim().is_empty() || text.starts_with('<') => {
+                bail!("what answers there is no proxy's door: it says {status}")
+            }
             _ => bail!("{}", text.trim_end()),
         }
     }

@@ -10,8 +10,9 @@ mod why;
 
 use std::{
     io::{self, IsTerminal, Write},
+    panic,
     path::PathBuf,
-    process::ExitCode,
+    process::{self, ExitCode},
 };
 
 use clap::{Parser, Subcommand};
@@ -19,6 +20,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::proxy::{self, RunError, Source};
 
+/// What a shell says of a command that SIGPIPE has ended.
+const NOBODY_READS: i32 = 128 + 13;
 /// Where the config is looked for if no one says.
 const DEFAULT_CONFIG: &str = "/etc/weir/weir.toml";
 
@@ -85,6 +88,9 @@ enum Command {
 /// Runs the command line; its errors go to stderr.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if !matches!(cli.command, Command::Run { .. }) {
+        end_when_nobody_reads();
+    }
     match cli.command {
         Command::Run {
             config,
@@ -124,6 +130,19 @@ pub fn main() -> ExitCode {
         Command::Rollout(command) => conclude(rollout::run(&command)),
         Command::Plugin(command) => plugin::run(command),
     }
+}
+
+/// Has a tool end without a word once its reader has seen enough, as `head` has. Printing panics then, which
+/// is the one place where all that is printed comes by.
+fn end_when_nobody_reads() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panicked| {
+        let words = panicked.payload_as_str().unwrap_or_default();
+        if words.starts_with("failed printing to std") && words.contains("Broken pipe") {
+            process::exit(NOBODY_READS);
+        }
+        usual(panicked);
+    }));
 }
 
 /// An error of a tool goes to stderr, and into the exit code.
