@@ -62,4 +62,4 @@ pub use origin::{After, Answer, Origin, Request};
 pub use python::{PythonServer, Script, can_run, has_program};
 pub use registry::Registry;
 pub use simple::simple;
-pub use weir::{Exited, Reload, Weir, WeirBuilder};
+pub use weir::{Exited, Reload, Weir, WeirBuilder, binary};

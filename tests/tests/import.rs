@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
-use weir_tests::repository;
+use weir_tests::{binary, repository};
 
 const CLEAN: &str = "defaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\nfrontend web\n bind 127.0.0.1:0\n default_backend app\nbackend app\n server a 127.0.0.1:9\n";
 
@@ -14,16 +14,6 @@ fn weir(arguments: &[&str], folder: &Path) -> Output {
     let mut command = Command::new(binary());
     command.args(arguments).current_dir(folder);
     command.output().expect("the binary can be started")
-}
-
-fn binary() -> PathBuf {
-    if let Some(file) = std::env::var_os("WEIR_BIN") {
-        return std::path::absolute(file).expect("WEIR_BIN is not empty");
-    }
-    let test = std::env::current_exe().expect("a program knows where it is");
-    let mut folders = test.ancestors().skip(1);
-    let found = folders.find_map(|folder| Some(folder.join("weir")).filter(|file| file.is_file()));
-    found.expect("no `weir` beside the tests; run them with `cargo xtask test`")
 }
 
 fn folder_with(config: &str) -> tempfile::TempDir {

@@ -7,12 +7,12 @@ use std::{
     net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use super::proxies::{Kind, is_installed, own_address, weir};
+use super::proxies::{Kind, command, is_installed, own_address};
 
 const CONFIG: &str = "\
 global
@@ -68,21 +68,7 @@ fn start(kind: Kind) -> Running {
     write("haproxy.cfg", &text);
     write("vip.map", "# tiers\nvip deluxe\nguest plain\n");
     write("block.lst", "10.0.0.0/8\n192.0.2.1\n");
-    let mut command = match kind {
-        Kind::Haproxy => {
-            let mut command = Command::new("haproxy");
-            command.arg("-db").arg("-f");
-            command
-        }
-        Kind::Weir => {
-            let mut command = Command::new(weir());
-            command.args(["run", "--haproxy"]);
-            command
-        }
-    };
-    let child = command
-        .arg(folder.path().join("haproxy.cfg"))
-        .stdin(Stdio::null())
+    let child = command(kind, &folder.path().join("haproxy.cfg"))
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())
         .spawn()

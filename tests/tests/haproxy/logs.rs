@@ -6,16 +6,15 @@ use std::{
     net::TcpStream,
     os::unix::net::UnixDatagram,
     path::Path,
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Child, Stdio},
+    time::Duration,
 };
 
 use regex::Regex;
 
 use super::{
     origin,
-    proxies::{Kind, is_installed, own_address, weir},
+    proxies::{Kind, command, is_installed, own_address, wait_for},
 };
 
 /// Lines of a frontend that say how its log looks, and nothing else.
@@ -106,21 +105,7 @@ fn start(kind: Kind) -> Running {
     let log = UnixDatagram::bind(folder.path().join("log")).expect("the path is short");
     log.set_read_timeout(Some(PATIENCE))
         .expect("it is a socket");
-    let mut command = match kind {
-        Kind::Haproxy => {
-            let mut command = Command::new("haproxy");
-            command.args(["-db", "-f"]);
-            command
-        }
-        Kind::Weir => {
-            let mut command = Command::new(weir());
-            command.args(["run", "--haproxy"]);
-            command
-        }
-    };
-    let child = command
-        .arg(&file)
-        .stdin(Stdio::null())
+    let child = command(kind, &file)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
@@ -130,15 +115,8 @@ fn start(kind: Kind) -> Running {
         log,
         _folder: folder,
     };
-    let begun = Instant::now();
-    let last = (
-        running.host.as_str(),
-        (FIRST_PORT + FORMATS.len() - 1) as u16,
-    );
-    while TcpStream::connect(last).is_err() {
-        assert!(begun.elapsed() < PATIENCE, "{kind:?} listens");
-        thread::sleep(Duration::from_millis(20));
-    }
+    let last = (FIRST_PORT + FORMATS.len() - 1) as u16;
+    wait_for(kind, &running.host, last);
     running
 }
 

@@ -3,11 +3,13 @@
 use std::{
     fs,
     net::TcpStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+use weir_tests::binary;
 
 use super::{
     client::Client,
@@ -45,24 +47,8 @@ impl Proxy {
         let file = folder.path().join("haproxy.cfg");
         fs::write(&file, config(&host, folder.path(), setups)).expect("a file can be written");
         let told = fs::File::create(folder.path().join("told")).expect("a file can be made");
-        let mut command = match kind {
-            Kind::Haproxy => {
-                let mut command = Command::new("haproxy");
-                command.arg("-db").arg("-f").arg(&file);
-                command
-            }
-            Kind::Weir => {
-                let mut command = Command::new(weir());
-                command.args(["run", "--haproxy"]).arg(&file);
-                command
-            }
-        };
         let errors = told.try_clone().expect("a descriptor can be copied");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(told)
-            .stderr(errors)
-            .spawn();
+        let child = command(kind, &file).stdout(told).stderr(errors).spawn();
         let names = setups.iter().map(|setup| setup.name.clone()).collect();
         let mut proxy = Self {
             child: child.expect("the proxy can be started"),
@@ -139,17 +125,28 @@ pub fn own_address(kind: Kind) -> String {
     format!("127.{}.{}.{last}", 1 + (id >> 8) % 254, id % 256)
 }
 
-pub fn weir() -> PathBuf {
-    if let Some(file) = std::env::var_os("WEIR_BIN") {
-        return std::path::absolute(file).expect("WEIR_BIN is not empty");
-    }
-    let test = std::env::current_exe().expect("a program knows where it is");
-    let mut folders = test.ancestors().skip(1);
-    let found = folders.find_map(|folder| Some(folder.join("weir")).filter(|file| file.is_file()));
-    found.expect("no `weir` beside the tests; run them with `cargo xtask test`")
+/// What runs a haproxy.cfg in the foreground.
+pub fn command(kind: Kind, file: &Path) -> Command {
+    let (program, words) = match kind {
+        Kind::Haproxy => (PathBuf::from("haproxy"), ["-db", "-f"]),
+        Kind::Weir => (binary(), ["run", "--haproxy"]),
+    };
+    let mut command = Command::new(program);
+    command.args(words).arg(file).stdin(Stdio::null());
+    command
 }
 
-fn config(host: &str, folder: &std::path::Path, setups: &[Setup]) -> String {
+/// Waits until something listens there.
+pub fn wait_for(kind: Kind, host: &str, port: u16) {
+    let begun = Instant::now();
+    while TcpStream::connect((host, port)).is_err() {
+        let patient = begun.elapsed() < Duration::from_secs(60);
+        assert!(patient, "{kind:?} does not listen at {host}:{port}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn config(host: &str, folder: &Path, setups: &[Setup]) -> String {
     let servers = [
         ("@a@", origin::start("a")),
         ("@b@", origin::start("b")),

@@ -4,14 +4,13 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Child, Stdio},
+    time::Duration,
 };
 
 use super::{
     origin,
-    proxies::{Kind, is_installed, own_address, weir},
+    proxies::{Kind, command, is_installed, own_address, wait_for},
 };
 
 const PORT: u16 = 21_950;
@@ -92,21 +91,7 @@ fn start(kind: Kind) -> Running {
     text.push_str(&format!("backend b\n    server a {server}\n"));
     let file = folder.path().join("haproxy.cfg");
     fs::write(&file, text).expect("a file can be written");
-    let mut command = match kind {
-        Kind::Haproxy => {
-            let mut command = Command::new("haproxy");
-            command.args(["-db", "-f"]);
-            command
-        }
-        Kind::Weir => {
-            let mut command = Command::new(weir());
-            command.args(["run", "--haproxy"]);
-            command
-        }
-    };
-    let child = command
-        .arg(&file)
-        .stdin(Stdio::null())
+    let child = command(kind, &file)
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())
         .spawn();
@@ -115,12 +100,7 @@ fn start(kind: Kind) -> Running {
         host,
         _folder: folder,
     };
-    let last = (running.host.as_str(), PORT + FRONTENDS.len() as u16 - 1);
-    let begun = Instant::now();
-    while TcpStream::connect(last).is_err() {
-        assert!(begun.elapsed() < PATIENCE, "{kind:?} listens");
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait_for(kind, &running.host, PORT + FRONTENDS.len() as u16 - 1);
     running
 }
 

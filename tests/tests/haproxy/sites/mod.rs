@@ -16,6 +16,8 @@ use std::{
     thread,
 };
 
+use weir_tests::binary;
+
 use self::script::{Site, all};
 use super::proxies::{self, Kind};
 
@@ -106,7 +108,7 @@ fn walk_through(site: &Site, kind: Kind) -> Result<Vec<String>, String> {
         ])
         .env(SITE, &site.name)
         .env(PROXY, format!("{kind:?}"))
-        .env("WEIR_BIN", proxies::weir())
+        .env("WEIR_BIN", binary())
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("`unshare` cannot be started: {error}"))?;

@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     os::{fd::OwnedFd, unix::fs::PermissionsExt, unix::net::UnixStream},
-    process::{Child, Command, Stdio},
+    process::Child,
     sync::atomic::Ordering,
     thread,
     time::{Duration, Instant},
@@ -18,7 +18,7 @@ use super::{
     super::{
         client::Client,
         origin::BEGUN,
-        proxies::{Kind, weir},
+        proxies::{Kind, command},
     },
     script::{Act, Site, Step},
     world::World,
@@ -64,22 +64,9 @@ struct Walk {
 }
 
 fn start(site: &Site, kind: Kind) -> Child {
-    let mut command = match kind {
-        Kind::Haproxy => {
-            let mut command = Command::new("haproxy");
-            command.arg("-db").arg("-f").arg(site.config());
-            command
-        }
-        Kind::Weir => {
-            let mut command = Command::new(weir());
-            command.args(["run", "--haproxy"]).arg(site.config());
-            command
-        }
-    };
     let out = File::create("/run/told").expect("a file can be made");
     let errors = out.try_clone().expect("a descriptor can be copied");
-    let child = command
-        .stdin(Stdio::null())
+    let child = command(kind, &site.config())
         .stdout(out)
         .stderr(errors)
         .current_dir("/")
