@@ -244,6 +244,20 @@ impl Weir {
             .await
     }
 
+    /// Asks the admin interface, which the configuration has at `unix:admin.sock`.
+    pub async fn admin(&self, method: &str, target: &str) -> Response {
+        self.admin_with(method, target, b"").await
+    }
+
+    /// [`Weir::admin`] with a body.
+    pub async fn admin_with(&self, method: &str, target: &str, body: &[u8]) -> Response {
+        let mut client = Client::connect_unix(&self.folder().join("admin.sock"))
+            .await
+            .expect("administrators are served");
+        let host = [("Host", "localhost")];
+        client.request(method, target, &host, body).await
+    }
+
     /// Where weir.toml lies.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -408,7 +422,7 @@ impl Drop for Weir {
 }
 
 /// `WEIR_BIN`, or the binary that lies beside the test's own in the target folder.
-pub(crate) fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     if let Some(file) = std::env::var_os("WEIR_BIN") {
         // The proxy is started from another folder.
         return std::path::absolute(&file).expect("WEIR_BIN is not empty");

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use weir_tests::{Answer, Client, ManualServer, Origin, Response, Weir, curl, eventually, simple};
+use weir_tests::{Answer, ManualServer, Origin, Response, Weir, curl, eventually, simple};
 
 const CACHE: &str = "[[cache]]\nname = \"pages\"\nmax_object = \"64KiB\"\n";
 
@@ -43,21 +43,12 @@ fn counting(origin: &Origin, fields: &[(&str, &str)]) -> Arc<AtomicUsize> {
     count
 }
 
-async fn admin(weir: &Weir, method: &str, target: &str) -> Response {
-    let mut client = Client::connect_unix(&weir.folder().join("admin.sock"))
-        .await
-        .expect("administrators are served");
-    client
-        .request(method, target, &[("Host", "localhost")], b"")
-        .await
-}
-
 async fn metric(weir: &Weir, name: &str) -> u64 {
     counter(weir, &format!("{name}_total")).await
 }
 
 async fn counter(weir: &Weir, name: &str) -> u64 {
-    let metrics = admin(weir, "GET", "/metrics").await.text();
+    let metrics = weir.admin("GET", "/metrics").await.text();
     let start = format!("weir_cache_{name}{{cache=\"pages\"}} ");
     let line = metrics.lines().find_map(|line| line.strip_prefix(&start));
     line.unwrap_or_else(|| panic!("no {start} in\n{metrics}"))
@@ -376,7 +367,7 @@ async fn an_administrator_can_empty_it() {
     }
     assert_eq!(counter(&weir, "answers").await, 2);
     assert!(counter(&weir, "bytes").await > 1_000);
-    let purged = admin(&weir, "POST", "/caches/pages/purge").await;
+    let purged = weir.admin("POST", "/caches/pages/purge").await;
     assert_eq!(
         (purged.status(), purged.text().as_str()),
         (200, "2 answers forgotten\n")
@@ -384,13 +375,10 @@ async fn an_administrator_can_empty_it() {
     assert_eq!(counter(&weir, "bytes").await, 0);
     assert!(!is_from_cache(&weir.get("/a").await));
     assert_eq!(
-        admin(&weir, "POST", "/caches/other/purge").await.status(),
+        weir.admin("POST", "/caches/other/purge").await.status(),
         404
     );
-    assert_eq!(
-        admin(&weir, "GET", "/caches/pages/purge").await.status(),
-        405
-    );
+    assert_eq!(weir.admin("GET", "/caches/pages/purge").await.status(), 405);
 }
 
 #[tokio::test]

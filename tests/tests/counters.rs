@@ -4,9 +4,7 @@
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
-use weir_tests::{
-    Answer, Client, ManualServer, Origin, Reload, Response, Weir, eventually, simple,
-};
+use weir_tests::{Answer, Client, ManualServer, Origin, Reload, Weir, eventually, simple};
 
 /// Lines for the top: an admin socket, several workers, a table that counts requests and errors.
 fn top(table: &str) -> String {
@@ -42,18 +40,8 @@ async fn statuses(weir: &Weir, source: Ipv4Addr, count: usize) -> Vec<u16> {
     statuses
 }
 
-async fn admin(weir: &Weir, method: &str, target: &str) -> Response {
-    let socket = weir.folder().join("admin.sock");
-    let mut client = Client::connect_unix(&socket)
-        .await
-        .expect("administrators are served");
-    client
-        .request(method, target, &[("Host", "weir")], b"")
-        .await
-}
-
 async fn json(weir: &Weir, target: &str) -> Value {
-    let answer = admin(weir, "GET", target).await;
+    let answer = weir.admin("GET", target).await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
     serde_json::from_str(&answer.text()).expect("the admin interface answers with JSON")
 }
@@ -203,18 +191,18 @@ async fn an_administrator_sees_sets_and_clears_what_was_counted() {
     assert_eq!(one["complete"], false);
     let row = json(&weir, "/counters/clients?key=127.0.0.21").await;
     assert_eq!(row["counters"]["requests"], 7);
-    let metrics = admin(&weir, "GET", "/metrics").await.text();
+    let metrics = weir.admin("GET", "/metrics").await.text();
     assert!(
         metrics.contains("weir_counters_keys{table=\"clients\"} 2"),
         "{metrics}"
     );
 
     let set = "/counters/clients/set?key=127.0.0.22&counter=requests&count=5";
-    assert_eq!(admin(&weir, "POST", set).await.status(), 200);
+    assert_eq!(weir.admin("POST", set).await.status(), 200);
     assert_eq!(statuses(&weir, BOB, 1).await, [429]);
     let clear = "/counters/clients/clear?key=127.0.0.21";
     assert!(
-        admin(&weir, "POST", clear)
+        weir.admin("POST", clear)
             .await
             .text()
             .contains("\"cleared\": 1")
@@ -222,9 +210,7 @@ async fn an_administrator_sees_sets_and_clears_what_was_counted() {
     assert_eq!(statuses(&weir, ADA, 1).await, [200]);
     assert_eq!(statuses(&weir, BOB, 1).await, [429]);
     assert_eq!(
-        admin(&weir, "POST", "/counters/clients/clear")
-            .await
-            .status(),
+        weir.admin("POST", "/counters/clients/clear").await.status(),
         200
     );
     assert_eq!(statuses(&weir, BOB, 1).await, [200]);
@@ -246,7 +232,7 @@ async fn an_administrator_sees_sets_and_clears_what_was_counted() {
         ("POST", "/counters/clients", 405, "only GET"),
         ("GET", "/counters/clients/clear", 405, "only POST"),
     ] {
-        let answer = admin(&weir, method, target).await;
+        let answer = weir.admin(method, target).await;
         assert_eq!(answer.status(), status, "{target}");
         let text = answer.text().replace("the table has", "it has");
         assert!(text.contains(what), "{target}: {text}");
@@ -386,7 +372,7 @@ async fn a_key_that_expired_is_counted_from_nothing() {
     })
     .await;
     eventually("the key to be forgotten", async || {
-        let row = admin(&weir, "GET", "/counters/clients?key=127.0.0.21").await;
+        let row = weir.admin("GET", "/counters/clients?key=127.0.0.21").await;
         (row.status() == 404).then_some(())
     })
     .await;

@@ -10,7 +10,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use weir_tests::{Answer, Client, ManualServer, Origin, Response, Weir, eventually, simple};
+use weir_tests::{Answer, ManualServer, Origin, Weir, eventually, simple};
 
 /// The names of all servers that so many requests reach, in the order of the alphabet.
 async fn reached(weir: &Weir, count: usize) -> Vec<String> {
@@ -46,18 +46,9 @@ fn servers(backend: &str, servers: &[(&Origin, &str)]) -> String {
     config
 }
 
-async fn admin(weir: &Weir, method: &str, target: &str) -> Response {
-    let mut client = Client::connect_unix(&weir.folder().join("admin.sock"))
-        .await
-        .expect("administrators are served");
-    client
-        .request(method, target, &[("Host", "localhost")], b"")
-        .await
-}
-
 /// How a server stands, by the admin interface.
 async fn standing(weir: &Weir, server: usize) -> String {
-    let status = admin(weir, "GET", "/status").await.text();
+    let status = weir.admin("GET", "/status").await.text();
     let status: serde_json::Value = serde_json::from_str(&status).expect("it is JSON");
     let server = &status["backends"][0]["servers"][server - 1];
     server["state"]
@@ -109,7 +100,7 @@ async fn an_administrator_drains_disables_enables_and_weighs_servers() {
     let bound = [("Cookie", "S=s1")];
     assert_eq!(reached(&weir, 4).await, ["a", "b"]);
 
-    let done = admin(&weir, "POST", "/servers/apps/s1/drain").await;
+    let done = weir.admin("POST", "/servers/apps/s1/drain").await;
     assert_eq!((done.status(), done.text().as_str()), (200, "s1 drain\n"));
     assert_eq!(reached(&weir, 4).await, ["b"]);
     assert_eq!(
@@ -118,7 +109,7 @@ async fn an_administrator_drains_disables_enables_and_weighs_servers() {
         "it has this client"
     );
 
-    let done = admin(&weir, "POST", "/servers/apps/s1/disable").await;
+    let done = weir.admin("POST", "/servers/apps/s1/disable").await;
     assert_eq!(done.text(), "s1 maintenance\n");
     assert_eq!(weir.get_with("/", &bound).await.origin(), "b");
     // It outlives a reload.
@@ -130,14 +121,14 @@ async fn an_administrator_drains_disables_enables_and_weighs_servers() {
     weir.next_generation(start).await;
     assert_eq!(reached(&weir, 4).await, ["b"]);
 
-    let done = admin(&weir, "POST", "/servers/apps/s1/enable").await;
+    let done = weir.admin("POST", "/servers/apps/s1/enable").await;
     assert_eq!(done.text(), "s1 up\n");
     assert_eq!(reached(&weir, 4).await, ["a", "b"]);
 
     let weight = |value: &str| format!("/servers/apps/s1/weight?value={value}");
-    assert_eq!(admin(&weir, "POST", &weight("0")).await.status(), 200);
+    assert_eq!(weir.admin("POST", &weight("0")).await.status(), 200);
     assert_eq!(reached(&weir, 4).await, ["b"]);
-    assert_eq!(admin(&weir, "POST", &weight("initial")).await.status(), 200);
+    assert_eq!(weir.admin("POST", &weight("initial")).await.status(), 200);
     assert_eq!(reached(&weir, 4).await, ["a", "b"]);
 
     for (target, status) in [
@@ -148,12 +139,12 @@ async fn an_administrator_drains_disables_enables_and_weighs_servers() {
         ("/servers/apps", 404),
     ] {
         assert_eq!(
-            admin(&weir, "POST", target).await.status(),
+            weir.admin("POST", target).await.status(),
             status,
             "{target}"
         );
     }
-    let wrong = admin(&weir, "GET", "/servers/apps/s1/drain").await;
+    let wrong = weir.admin("GET", "/servers/apps/s1/drain").await;
     assert_eq!(wrong.status(), 405);
     weir.stdout_line("Server apps/s1 drains by an administrator")
         .await;
@@ -165,7 +156,7 @@ async fn a_server_can_begin_in_maintenance() {
     let lines = [(&a, ""), (&b, "state = \"maintenance\"")];
     let weir = Weir::start(&servers("", &lines)).await;
     assert_eq!(reached(&weir, 4).await, ["a"]);
-    admin(&weir, "POST", "/servers/apps/s2/enable").await;
+    weir.admin("POST", "/servers/apps/s2/enable").await;
     assert_eq!(reached(&weir, 4).await, ["a", "b"]);
 }
 
@@ -176,8 +167,8 @@ async fn a_server_that_comes_back_gets_its_share_little_by_little() {
     let [a, b] = [Origin::start("a").await, Origin::start("b").await];
     let weir = Weir::start(&servers("slow_start = \"1500ms\"", &[(&a, ""), (&b, "")])).await;
     assert_eq!(standing(&weir, 2).await, "up", "not at the start");
-    admin(&weir, "POST", "/servers/apps/s2/disable").await;
-    let done = admin(&weir, "POST", "/servers/apps/s2/enable").await;
+    weir.admin("POST", "/servers/apps/s2/disable").await;
+    let done = weir.admin("POST", "/servers/apps/s2/enable").await;
     assert_eq!(done.text(), "s2 starting\n");
     let (before_a, before_b) = (a.answered(), b.answered());
     let mut client = weir.client().await;
@@ -262,7 +253,7 @@ async fn sessions_end_when_their_server_goes_down_if_that_is_wanted() {
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let mut connection = server.accept().await;
     connection.read_head().await;
-    admin(&weir, "POST", "/servers/apps/s1/disable").await;
+    weir.admin("POST", "/servers/apps/s1/disable").await;
     assert_eq!(client.response().await.status(), 502);
     assert_eq!(
         connection.read_to_close().await,
@@ -291,7 +282,7 @@ async fn sessions_on_backups_end_when_the_main_server_is_back_if_that_is_wanted(
     connection
         .send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun")
         .await;
-    admin(&weir, "POST", "/servers/apps/s1/enable").await;
+    weir.admin("POST", "/servers/apps/s1/enable").await;
     let seen = client.read_to_close().await;
     assert!(
         seen.ends_with(b"begun"),

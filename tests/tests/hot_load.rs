@@ -281,20 +281,16 @@ async fn the_admin_interface_reloads_and_says_what_became_of_it() {
         unwatched(&format!("admin = \"unix:admin.sock\"\n{simple}"))
     };
     let weir = Weir::start(&config(&a)).await;
-    let socket = weir.folder().join("admin.sock");
     let mut client = weir.client().await;
     assert_eq!(client.get("/").await.origin(), "a");
 
     weir.write_config(&config(&b));
-    let mut admin = Client::connect_unix(&socket).await.unwrap();
-    let host = [("Host", "localhost")];
-    let done = admin.request("POST", "/reload", &host, b"").await;
+    let done = weir.admin("POST", "/reload").await;
     assert_eq!(done.status(), 200, "{done:?}");
     assert_eq!(client.get("/").await.origin(), "b");
 
     weir.write_config("nonsense = 1\n");
-    let mut admin = Client::connect_unix(&socket).await.unwrap();
-    let refused = admin.request("POST", "/reload", &host, b"").await;
+    let refused = weir.admin("POST", "/reload").await;
     assert_eq!(refused.status(), 409, "{refused:?}");
     assert!(refused.text().contains("weir.toml:1:1"), "{refused:?}");
     assert_eq!(client.get("/").await.origin(), "b");

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use weir_tests::{Client, Origin, Weir, eventually, fill};
+use weir_tests::{Answer, Client, Origin, Weir, eventually, fill, simple};
 
 const SORRY: &str = r#"
 [[frontend]]
@@ -85,12 +85,7 @@ async fn a_fact_about_something_that_is_not_there_is_an_error_when_it_is_loaded(
 
 #[tokio::test]
 async fn a_refusal_can_take_its_time() {
-    let weir = Weir::start(
-        r#"
-        [[frontend]]
-        name = "web"
-        bind = ["127.0.0.1:0"]
-        default_backend = "none"
+    let frontend = r#"
         timeouts = { tarpit = "400ms" }
         [[frontend.filter]]
         plugin = "rules"
@@ -98,11 +93,8 @@ async fn a_refusal_can_take_its_time() {
           { when = { path = { exact = "/pit" } }, deny = 429, set_var = { tarpit = "yes" } },
           { deny = 403 },
         ] }
-        [[backend]]
-        name = "none"
-        "#,
-    )
-    .await;
+    "#;
+    let weir = Weir::start(&simple(&[], frontend, "")).await;
     let asked = Instant::now();
     assert_eq!(weir.get("/other").await.status(), 403);
     let at_once = asked.elapsed();
@@ -117,21 +109,13 @@ async fn a_refusal_can_take_its_time() {
 
 #[tokio::test]
 async fn nobody_who_has_left_is_held() {
-    let weir = Weir::start(
-        r#"
-        [[frontend]]
-        name = "web"
-        bind = ["127.0.0.1:0"]
-        default_backend = "none"
+    let frontend = r#"
         timeouts = { tarpit = "1h" }
         [[frontend.filter]]
         plugin = "rules"
         config = { rule = [{ deny = 500, set_var = { tarpit = "yes" } }] }
-        [[backend]]
-        name = "none"
-        "#,
-    )
-    .await;
+    "#;
+    let weir = Weir::start(&simple(&[], frontend, "")).await;
     let mut client: Client = weir.client().await;
     client.send("GET /pit HTTP/1.1\r\nHost: a\r\n\r\n").await;
     drop(client);
@@ -175,24 +159,17 @@ async fn a_rule_can_name_the_server() {
 
 #[tokio::test]
 async fn a_page_can_be_said_in_place() {
+    let frontend = r#"
+        [frontend.error_pages]
+        503 = { body = '{"error": "later"}', content_type = "application/json", headers = { Retry-After = "30" } }
+        429 = { file = "busy.json", content_type = "application/json" }
+        [[frontend.filter]]
+        plugin = "rules"
+        config = { rule = [{ when = { path = { exact = "/busy" } }, deny = 429 }] }
+    "#;
     let weir = Weir::builder()
         .file("busy.json", r#"{"error": "busy"}"#)
-        .start(
-            r#"
-            [[frontend]]
-            name = "web"
-            bind = ["127.0.0.1:0"]
-            default_backend = "none"
-            [frontend.error_pages]
-            503 = { body = '{"error": "later"}', content_type = "application/json", headers = { Retry-After = "30" } }
-            429 = { file = "busy.json", content_type = "application/json" }
-            [[frontend.filter]]
-            plugin = "rules"
-            config = { rule = [{ when = { path = { exact = "/busy" } }, deny = 429 }] }
-            [[backend]]
-            name = "none"
-            "#,
-        )
+        .start(&simple(&[], frontend, ""))
         .await;
     let later = weir.get("/").await;
     assert_eq!(later.status(), 503);
@@ -208,11 +185,7 @@ async fn a_page_can_be_said_in_place() {
 
 #[tokio::test]
 async fn a_page_that_cannot_be_is_refused_with_its_place() {
-    let page = |page: &str| {
-        format!(
-            "[[frontend]]\nname = \"web\"\nbind = [\"127.0.0.1:0\"]\ndefault_backend = \"none\"\nerror_pages = {{ 503 = {page} }}\n[[backend]]\nname = \"none\"\n"
-        )
-    };
+    let page = |page: &str| simple(&[], &format!("error_pages = {{ 503 = {page} }}"), "");
     for (text, expected) in [
         ("{ body = \"x\", file = \"y\" }", "stands beside `body`"),
         (
@@ -246,30 +219,17 @@ async fn a_page_that_cannot_be_is_refused_with_its_place() {
 #[tokio::test]
 async fn lines_of_the_log_look_as_their_frontend_says() {
     let app = Origin::start("app").await;
-    let weir = Weir::start(&fill(
-        r#"
-        [[frontend]]
-        name = "web"
-        bind = ["127.0.0.1:0"]
-        default_backend = "app"
-        log_format = '{client_address} {backend}/{server} {status} {method} {raw_path} "{header(User-Agent)}" {var(kind)} {{{usable_servers(app)}}}'
+    let frontend = r#"
+        log_format = '{client_address} {backend}/{server} {status} {method} {raw_path} "{header(User-Agent)}" {var(kind)} {{{usable_servers(apps)}}}'
         [[frontend.filter]]
         plugin = "rules"
         config = { response_rule = [{ set_var = { kind = "{response_header(x-origin)}" } }] }
-        [[backend]]
-        name = "app"
-        server = [{ name = "a", address = "@app@" }]
-        "#,
-        &[("app", &app.address())],
-    ))
-    .await;
+    "#;
+    let weir = Weir::start(&simple(&[app.address()], frontend, "")).await;
     weir.get_with("/one", &[("User-Agent", "a \"b\"")]).await;
     let line = weir.stdout_line("/one").await;
-    assert_eq!(line, "127.0.0.1 app/a 200 GET /one \"a #22b#22\" app {1}");
-    let checked = Weir::check(
-        "[[frontend]]\nname = \"web\"\nbind = [\"127.0.0.1:0\"]\ndefault_backend = \"none\"\nlog_format = \"{statsu}\"\n[[backend]]\nname = \"none\"\n",
-    )
-    .await;
+    assert_eq!(line, "127.0.0.1 apps/s1 200 GET /one \"a #22b#22\" app {1}");
+    let checked = Weir::check(&simple(&[], "log_format = \"{statsu}\"", "")).await;
     assert!(
         checked.stderr.contains("weir.toml:5:")
             && checked.stderr.contains("did you mean `status`?"),
@@ -282,23 +242,10 @@ async fn lines_of_the_log_look_as_their_frontend_says() {
 async fn what_went_well_need_not_be_logged() {
     let app = Origin::start("app").await;
     app.answer_with(|request| match request.path() {
-        "/boom" => weir_tests::Answer::status(500),
-        _ => weir_tests::Answer::echo(),
+        "/boom" => Answer::status(500),
+        _ => Answer::echo(),
     });
-    let weir = Weir::start(&fill(
-        r#"
-        [[frontend]]
-        name = "web"
-        bind = ["127.0.0.1:0"]
-        default_backend = "app"
-        log_normal = false
-        [[backend]]
-        name = "app"
-        server = [{ name = "a", address = "@app@" }]
-        "#,
-        &[("app", &app.address())],
-    ))
-    .await;
+    let weir = Weir::start(&simple(&[app.address()], "log_normal = false", "")).await;
     weir.get("/fine").await;
     weir.get("/boom").await;
     weir.stdout_line("/boom").await;

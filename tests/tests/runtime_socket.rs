@@ -365,10 +365,7 @@ async fn maps_are_changed_over_http_as_well() {
         .start(&config)
         .await;
     let http = async |method: &str, target: &str, body: &str| {
-        let socket = weir.folder().join("admin.sock");
-        let mut client = Client::connect_unix(&socket).await.expect("it is there");
-        let host = [("Host", "localhost")];
-        let answer = client.request(method, target, &host, body.as_bytes()).await;
+        let answer = weir.admin_with(method, target, body.as_bytes()).await;
         (answer.status(), answer.text())
     };
     let entry = "/maps/nets/entries/192.0.2.0%2F24";

@@ -1,9 +1,7 @@
 //! `weir why`: what became of a request, who was asked about it, and with what; and what is never told.
 
 use serde_json::Value;
-use weir_tests::{
-    Client, Load, Origin, Ran, Response, Weir, WeirCommand, closed_port, eventually, fill,
-};
+use weir_tests::{Load, Origin, Ran, Weir, WeirCommand, closed_port, eventually, fill};
 use weir_wat_guests::{Guest, Kind};
 
 /// Two filters: one that changes the request, one that goes by what the first has made of it.
@@ -86,13 +84,6 @@ async fn told(weir: &Weir, id: &str) -> String {
 async fn story(weir: &Weir, id: &str) -> Value {
     let text = ask(weir, &["why", id, "--json"]).await.succeeded();
     serde_json::from_str(&text).expect("a story is JSON")
-}
-
-async fn admin(weir: &Weir, target: &str) -> Response {
-    let mut client = Client::connect_unix(&weir.folder().join("admin.sock"))
-        .await
-        .expect("administrators are served");
-    client.get(target).await
 }
 
 #[track_caller]
@@ -268,7 +259,7 @@ async fn everything(weir: &Weir, id: &str) -> String {
     all.push_str(&ask(weir, &["why", id, "--json"]).await.succeeded());
     all.push_str(&ask(weir, &["why"]).await.succeeded());
     all.push_str(&ask(weir, &["why", "--json"]).await.succeeded());
-    all.push_str(&admin(weir, "/why").await.text());
+    all.push_str(&weir.admin("GET", "/why").await.text());
     all
 }
 
@@ -359,14 +350,14 @@ async fn what_is_kept_is_bounded_however_many_requests_fail() {
     }
     let list: Value = eventually("the last story", async || {
         let list: Value =
-            serde_json::from_str(&admin(&weir, "/why?limit=1000").await.text()).unwrap();
+            serde_json::from_str(&weir.admin("GET", "/why?limit=1000").await.text()).unwrap();
         (list["stories"].as_array()?.len() == 8).then_some(list)
     })
     .await;
     let stories = list["stories"].as_array().unwrap();
     for summary in stories {
         let id = summary["id"].as_str().unwrap();
-        let story = admin(&weir, &format!("/why/{id}")).await;
+        let story = weir.admin("GET", &format!("/why/{id}")).await;
         assert!(story.body().len() <= 2_048, "{}", story.body().len());
         has(&story.text(), &["\"cut\":true", "… ("]);
     }
@@ -401,7 +392,7 @@ async fn a_head_that_is_no_request_is_told_as_a_failure() {
         .await;
     assert_eq!(client.response().await.status(), 400);
     let list: Value = eventually("its story", async || {
-        let list: Value = serde_json::from_str(&admin(&weir, "/why").await.text()).unwrap();
+        let list: Value = serde_json::from_str(&weir.admin("GET", "/why").await.text()).unwrap();
         (!list["stories"].as_array()?.is_empty()).then_some(list)
     })
     .await;
@@ -434,7 +425,7 @@ async fn a_connection_that_was_refused_tells_what_was_seen_of_it() {
     let mut client = weir.client().await;
     client.expect_close().await;
     let list: Value = eventually("its story", async || {
-        let list: Value = serde_json::from_str(&admin(&weir, "/why").await.text()).unwrap();
+        let list: Value = serde_json::from_str(&weir.admin("GET", "/why").await.text()).unwrap();
         (!list["stories"].as_array()?.is_empty()).then_some(list)
     })
     .await;
@@ -466,7 +457,7 @@ async fn requests_are_served_while_all_of_them_are_sampled_and_asked_about() {
     );
     for _ in 0..20 {
         load.another(10).await;
-        let list: Value = serde_json::from_str(&admin(&weir, "/why").await.text()).unwrap();
+        let list: Value = serde_json::from_str(&weir.admin("GET", "/why").await.text()).unwrap();
         let stories = list["stories"].as_array().unwrap();
         assert!((1..=16).contains(&stories.len()), "{}", stories.len());
     }

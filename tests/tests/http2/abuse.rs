@@ -67,14 +67,12 @@ async fn flooded(name: &str) {
     let grown = weir.memory().saturating_sub(before);
     assert!(grown < 16 << 20, "{name}: grown by {grown} bytes");
     assert_eq!(ask().await.stdout, "200");
-    let socket = weir.folder().join("admin.sock");
-    let socket = socket.to_str().expect("the folder's name is text");
-    let metrics = curl(&["--unix-socket", socket, "http://localhost/metrics"]).await;
+    let metrics = weir.admin("GET", "/metrics").await.text();
     let counted = ["floods", "protocol_errors"].into_iter().any(|family| {
         let line = format!("weir_frontend_http2_{family}_total{{frontend=\"web\"}} 1");
-        metrics.stdout.contains(&line)
+        metrics.contains(&line)
     });
-    assert!(counted, "{name}:\n{}", metrics.stdout);
+    assert!(counted, "{name}:\n{}", metrics);
 }
 
 #[tokio::test]

@@ -182,14 +182,12 @@ async fn log_and_counters_say_what_they_say_of_http1() {
         "{line}"
     );
     assert!(line.ends_with("\"GET /logged HTTP/2.0\""), "{line}");
-    let socket = weir.folder().join("admin.sock");
-    let socket = socket.to_str().expect("the folder's name is text");
-    let metrics = curl(&["--unix-socket", socket, "http://localhost/metrics"]).await;
+    let metrics = weir.admin("GET", "/metrics").await.text();
     for line in [
         "weir_frontend_http2_connections_total{frontend=\"web\"} 1",
         "weir_frontend_requests_total{frontend=\"web\"} 1",
     ] {
-        assert!(metrics.stdout.contains(line), "{line}\n{}", metrics.stdout);
+        assert!(metrics.contains(line), "{line}\n{}", metrics);
     }
 }
 

@@ -4,9 +4,7 @@ use weir_tests::{Load, Origin, Ran, Reload, Weir, WeirCommand, eventually, fill}
 
 use super::{
     Renamed, passing,
-    stage::{
-        admin, clients, denied, deny, filter, rollout, said_with_both_digests, started, with_path,
-    },
+    stage::{clients, denied, deny, filter, rollout, said_with_both_digests, started, with_path},
 };
 
 const USE: &str = "frontend/web/filter/1";
@@ -277,7 +275,9 @@ async fn an_order_that_cannot_be_carried_out_changes_nothing_and_says_why() {
         said.contains("no proxy serves administrators at unix:/nowhere/admin.sock"),
         "{said}"
     );
-    let wrong = admin(&weir, "GET", "/rollouts/frontend/web/filter/1/promote").await;
+    let wrong = weir
+        .admin("GET", "/rollouts/frontend/web/filter/1/promote")
+        .await;
     assert_eq!(wrong.status(), 405);
 }
 

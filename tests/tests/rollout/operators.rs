@@ -5,9 +5,7 @@ use weir_tests::{Origin, Reload, Weir, eventually, fill};
 
 use super::{
     passing,
-    stage::{
-        admin, clients, denied, deny, filter, rollout, said_with_both_digests, started, with_path,
-    },
+    stage::{clients, denied, deny, filter, rollout, said_with_both_digests, started, with_path},
 };
 
 const PLACE: &str = "/rollouts/frontend/web/filter/1";
@@ -15,7 +13,7 @@ const PLACE: &str = "/rollouts/frontend/web/filter/1";
 const CANARY: &str = "next = { plugin = \"./next.wasm\", mode = \"canary\", share = \"50%\", on = \"query-param(client)\" }";
 
 async fn wish(weir: &Weir, wish: &str) -> String {
-    let done = admin(weir, "POST", &format!("{PLACE}/{wish}")).await;
+    let done = weir.admin("POST", &format!("{PLACE}/{wish}")).await;
     assert_eq!(done.status(), 200, "{wish}: {}", done.text());
     done.text()
 }
@@ -99,7 +97,7 @@ async fn a_wish_that_cannot_be_is_answered_with_what_can() {
         ("GET", "/rollouts/frontend/web/filter/1/stop", 405, "POST"),
         ("POST", "/rollouts", 405, "GET"),
     ] {
-        let answer = admin(&weir, method, target).await;
+        let answer = weir.admin(method, target).await;
         assert_eq!(answer.status(), status, "{target}");
         assert!(answer.text().contains(said), "{target}: {}", answer.text());
     }
@@ -116,7 +114,7 @@ async fn status_and_metrics_show_both_versions() {
     let asked = |version: &str| found[version]["answers"].as_u64().expect("a number");
     assert_eq!(asked("current") + asked("next"), 40);
 
-    let status: Value = serde_json::from_str(&admin(&weir, "GET", "/status").await.text()).unwrap();
+    let status: Value = serde_json::from_str(&weir.admin("GET", "/status").await.text()).unwrap();
     let next = &status["frontends"][0]["filters"][0]["next"];
     assert_eq!(next["digest"], found["next"]["digest"]);
     assert_eq!(
@@ -124,7 +122,7 @@ async fn status_and_metrics_show_both_versions() {
         (&"running".into(), &"canary".into())
     );
 
-    let metrics = admin(&weir, "GET", "/metrics").await.text();
+    let metrics = weir.admin("GET", "/metrics").await.text();
     for version in ["current", "next"] {
         let digest = found[version]["digest"].as_str().unwrap();
         let labels = format!(

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
-use weir_tests::{Client, Origin, Response, Weir, fill};
+use weir_tests::{Client, Origin, Weir, fill};
 use weir_wat_guests::{Guest, Kind};
 
 /// A frontend with `./current.wasm` and these lines about it, before one server.
@@ -83,18 +83,9 @@ pub async fn denied(weir: &Weir, targets: &[String], status: u16) -> Vec<String>
     denied
 }
 
-pub async fn admin(weir: &Weir, method: &str, target: &str) -> Response {
-    let mut client = Client::connect_unix(&weir.folder().join("admin.sock"))
-        .await
-        .expect("administrators are served");
-    client
-        .request(method, target, &[("Host", "localhost")], b"")
-        .await
-}
-
 /// The only new version that is tried out, as administrators see it; null if there is none.
 pub async fn rollout(weir: &Weir) -> Value {
-    let shown = admin(weir, "GET", "/rollouts").await.text();
+    let shown = weir.admin("GET", "/rollouts").await.text();
     let mut shown: Value = serde_json::from_str(&shown).expect("it is JSON");
     let first = shown["rollouts"].get_mut(0);
     first.map(Value::take).unwrap_or_default()

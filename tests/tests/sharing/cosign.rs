@@ -35,6 +35,16 @@ async fn fetched(registry: &Registry, what: &str, accept: &str) -> String {
     got.stdout
 }
 
+/// A command of `weir plugin` about a reference and a key.
+fn with_key<'w>(what: &'w str, reference: &'w str, key: &'w str) -> [&'w str; 6] {
+    ["plugin", what, reference, "--key", key, "--plain-http"]
+}
+
+/// Signs with the key that `weir plugin keygen team` made.
+async fn sign(team: &Team, reference: &str) {
+    team.run(&with_key("sign", reference, "team.key")).await;
+}
+
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 #[tokio::test]
@@ -46,15 +56,7 @@ async fn what_weir_signs_is_in_cosigns_layout_and_openssl_verifies_it() {
     let digest = team.push(&registry, "first", "team/algo:1").await;
     team.run(&["plugin", "keygen", "team"]).await;
     let reference = registry.reference("team/algo:1");
-    let sign = [
-        "plugin",
-        "sign",
-        &reference,
-        "--key",
-        "team.key",
-        "--plain-http",
-    ];
-    team.run(&sign).await;
+    sign(&team, &reference).await;
 
     let tag = format!("manifests/{}.sig", digest.replace(':', "-"));
     let manifest = fetched(&registry, &tag, MANIFEST).await;
@@ -134,36 +136,19 @@ async fn a_signature_that_openssl_made_in_cosigns_layout_is_accepted() {
     let digest = team.push(&registry, "first", "team/algo:1").await;
     let other = team.push(&registry, "random", "team/algo:2").await;
     let folder = team.command.folder().to_owned();
-    let sign = async |digest: &str| {
+    let sign_by_hand = async |digest: &str| {
         let variables = [("registry", registry.address()), ("digest", digest)];
         worked(&shell(&folder, BY_HAND, &variables).await);
     };
-    sign(&digest).await;
+    sign_by_hand(&digest).await;
     let reference = registry.reference("team/algo:1");
-    let verify = |reference| {
-        [
-            "plugin",
-            "verify",
-            reference,
-            "--key",
-            "theirs.pub",
-            "--plain-http",
-        ]
-    };
+    let verify = |reference| with_key("verify", reference, "theirs.pub");
     let shown = team.run(&verify(&reference)).await;
     assert!(shown.contains("signed by theirs.pub"), "{shown}");
 
     // Weir's own goes beside it, and both count.
     team.run(&["plugin", "keygen", "team"]).await;
-    let sign_too = [
-        "plugin",
-        "sign",
-        &reference,
-        "--key",
-        "team.key",
-        "--plain-http",
-    ];
-    team.run(&sign_too).await;
+    sign(&team, &reference).await;
     team.run(&verify(&reference)).await;
 
     // The same signature under another component's name is worth nothing.
