@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::fs::{CWD, mkfifoat};
 use weir_tests::{
     After, Answer, Client, Load, Origin, Reload, Weir, component, eventually, fill, simple,
 };
@@ -157,6 +158,21 @@ async fn a_map_changes_without_a_new_generation() {
     weir.write_file("tiers.map", "ann gold\nbob gold\n");
     weir.log_line("map loaded again").await;
     assert_eq!(client.get_with("/", &bob).await.origin(), "a");
+
+    // A pipe would be waited for, and all that looks after the proxy with it.
+    let map = weir.folder().join("tiers.map");
+    let pipe = weir.folder().join("pipe");
+    mkfifoat(CWD, &pipe, 0o600.into()).expect("a pipe can be made");
+    fs::rename(&pipe, &map).expect("it can take the map's place");
+    weir.log_line("it is not a regular file").await;
+    assert_eq!(client.get_with("/", &bob).await.origin(), "a");
+    weir.write_file("new.map", "bob plain\n");
+    fs::rename(weir.folder().join("new.map"), &map).expect("it can take the pipe's place");
+    eventually("the map is loaded again", async || {
+        (weir.get_with("/", &bob).await.origin() == "b").then_some(())
+    })
+    .await;
+
     let log = weir.stderr();
     let generations = log.iter().filter(|line| line.contains("generation"));
     assert_eq!(generations.count(), 1, "a map is no generation: {log:?}");

@@ -1,6 +1,6 @@
 //! A compiled component: what it is, what it can be used as, what it asks the proxy for.
 
-use std::{fmt, fs, io::Read, path::Path};
+use std::{fmt, io::Read, path::Path};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component};
@@ -11,6 +11,7 @@ use super::{
     bundled,
     contract::{self, Compatibility, Import, Interface, Role},
     error::LoadFault,
+    regular,
     runtime::Runtime,
     v0_1,
     wasi::WasiImport,
@@ -186,12 +187,8 @@ impl Runtime {
         let limit = self.options().max_file;
         let mut bytes = Vec::new();
         // One byte past the limit is enough to know; whatever the file's length claims to be.
-        regular(path)
-            .and_then(|()| {
-                fs::File::open(path)?
-                    .take(limit + 1)
-                    .read_to_end(&mut bytes)
-            })
+        regular::open(path)
+            .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
             .map_err(|source| match source.kind() {
                 std::io::ErrorKind::NotFound => LoadFault::Missing {
                     path: path.to_owned(),
@@ -205,15 +202,6 @@ impl Runtime {
             return Err(LoadFault::TooLarge { limit });
         }
         Ok(bytes)
-    }
-}
-
-/// Whether there is a file that comes to an end: opening a pipe waits for whoever writes into it, and with it all
-/// that is loaded after.
-fn regular(path: &Path) -> std::io::Result<()> {
-    match fs::metadata(path)?.is_file() {
-        true => Ok(()),
-        false => Err(std::io::Error::other("it is not a regular file")),
     }
 }
 

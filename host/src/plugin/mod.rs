@@ -28,6 +28,7 @@ mod needs;
 mod offload;
 #[expect(clippy::module_inception, reason = "the folder's main noun")]
 mod plugin;
+mod regular;
 mod runtime;
 mod schema;
 mod schema_size;

@@ -8,7 +8,11 @@ mod start;
 
 use std::{io, path::PathBuf, rc::Rc, sync::Arc};
 
-use tokio::{runtime, sync::mpsc, task::LocalSet};
+use tokio::{
+    runtime,
+    sync::mpsc,
+    task::{LocalSet, spawn_blocking},
+};
 use tracing::{error, info, warn};
 
 use self::{reload::Plan, signals::Signals};
@@ -268,7 +272,10 @@ impl Proxy {
                 others.push(file.display().to_string());
             }
             for map in maps {
-                match self.maps.reload(&map.name) {
+                // A large one takes its time, in which servers are to be checked.
+                let (maps, name) = (Arc::clone(&self.maps), map.name.clone());
+                let reloading = spawn_blocking(move || maps.reload(&name));
+                match reloading.await.expect("reading a map does not panic") {
                     Ok(Reload::Changed) => info!(map = map.name, "map loaded again"),
                     Ok(Reload::ChangedOverEdits) => warn!(
                         map = map.name,

@@ -9,7 +9,7 @@ mod edit;
 mod parse;
 
 use std::{
-    fmt, fs,
+    fmt,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::{
@@ -20,6 +20,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+use super::regular;
 use crate::config::{MapFile, MapMatch};
 
 use contents::Contents;
@@ -236,7 +237,7 @@ fn read(name: &str, file: &Path, matching: MapMatch) -> Result<Contents, MapErro
         source,
     };
     let mut bytes = Vec::new();
-    fs::File::open(file)
+    regular::open(file)
         .and_then(|opened| opened.take(FILE_LIMIT + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
     if bytes.len() as u64 > FILE_LIMIT {
@@ -256,6 +257,8 @@ fn read(name: &str, file: &Path, matching: MapMatch) -> Result<Contents, MapErro
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn write(text: &str, matching: MapMatch) -> (tempfile::TempDir, MapFile) {
