@@ -309,6 +309,28 @@ async fn a_plugin_that_keeps_failing_is_left_alone_for_a_while_and_then_tried_ag
     stage.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_a_request_that_a_plugin_fails_at_has_it_fail_for_nobody_else() {
+    let stage = Stage::set().await;
+    for (mood, times) in [("inject", 20), ("panic", 20)] {
+        for _ in 0..times {
+            // It checks that the next honest request is served.
+            let response = stage.ask("denies", "on-request", mood).await;
+            assert_eq!(response.status(), 500, "{mood}");
+        }
+    }
+    // Refused edits are no step towards a quarantine, whether or not others are served meanwhile.
+    let mut client = stage.weir.client_of("denies").await;
+    for _ in 0..20 {
+        let response = client
+            .get_with("/", &[("x-mood-on-request", "inject")])
+            .await;
+        assert_eq!(response.status(), 500);
+    }
+    assert_eq!(client.get("/").await.status(), 200);
+    stage.end().await;
+}
+
 // While loading
 
 /// Has a running proxy load `component` as a filter with `config`; hands back why it was refused. The

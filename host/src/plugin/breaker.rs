@@ -1,5 +1,9 @@
 //! Quarantine: a plugin that keeps failing isn't called for a while, then tried once.
 //!
+//! It is for plugins that are broken, and for those that keep a worker busy. A plugin that fails at some
+//! requests and answers the others is left alone as long as that is cheap: else whoever finds a request that
+//! it fails at could have it fail for everybody.
+//!
 //! Has no clock of its own; whoever calls says what time it is.
 
 use std::{
@@ -48,8 +52,9 @@ pub struct Breaker {
 #[derive(Debug)]
 enum State {
     Closed {
-        /// The last failures, oldest first; at most as many as are too many.
-        failures: VecDeque<Instant>,
+        /// The last failures, oldest first; at most as many as are too many. When, and how many calls had been
+        /// answered by then.
+        failures: VecDeque<(Instant, u64)>,
         /// The quarantine that it came out of, and when.
         last: Option<(Duration, Instant)>,
     },
@@ -62,6 +67,15 @@ enum State {
         pause: Duration,
         until: Instant,
     },
+}
+
+/// What a failure cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// Its own request.
+    Own,
+    /// The time of all that wait for the same worker.
+    Time,
 }
 
 /// Whether a call may be made.
@@ -138,19 +152,25 @@ impl Breaker {
         self.open.load(Ordering::Relaxed)
     }
 
-    pub fn failed(&self, now: Instant) -> Option<Turn> {
+    /// A call failed. `answered` counts those that did not, from any time on.
+    pub fn failed(&self, now: Instant, cost: Cost, answered: u64) -> Option<Turn> {
         let rules = self.rules;
         let mut state = self.lock();
         let pause = match &mut *state {
             State::Quarantined { .. } => return None,
             State::Trial { pause, .. } => (*pause * 2).min(rules.longest_pause),
             State::Closed { failures, last } => {
-                failures.push_back(now);
-                let recent = |failure: &Instant| now.duration_since(*failure) <= rules.window;
-                while failures.front().is_some_and(|oldest| !recent(oldest)) {
+                failures.push_back((now, answered));
+                let recent =
+                    |(failure, _): &(Instant, u64)| now.duration_since(*failure) <= rules.window;
+                while failures.len() > rules.failures
+                    || failures.front().is_some_and(|oldest| !recent(oldest))
+                {
                     failures.pop_front();
                 }
-                if failures.len() < rules.failures {
+                let before = failures.front().map_or(answered, |(_, answered)| *answered);
+                let mostly_well = answered.saturating_sub(before) > failures.len() as u64;
+                if failures.len() < rules.failures || (cost == Cost::Own && mostly_well) {
                     return None;
                 }
                 match *last {
@@ -195,9 +215,9 @@ mod tests {
     fn opened() -> (Breaker, Instant) {
         let breaker = Breaker::new(RULES);
         let now = Instant::now();
-        assert_eq!(breaker.failed(now), None);
-        assert_eq!(breaker.failed(now), None);
-        assert_eq!(breaker.failed(now), quarantined(1));
+        assert_eq!(breaker.failed(now, Cost::Own, 0), None);
+        assert_eq!(breaker.failed(now, Cost::Own, 0), None);
+        assert_eq!(breaker.failed(now, Cost::Own, 0), quarantined(1));
         (breaker, now)
     }
 
@@ -207,9 +227,35 @@ mod tests {
         let mut now = Instant::now();
         for _ in 0..20 {
             now += Duration::from_secs(6);
-            assert_eq!(breaker.failed(now), None);
+            assert_eq!(breaker.failed(now, Cost::Own, 0), None);
             assert_eq!(breaker.admit(now), Admission::Call);
         }
+    }
+
+    #[test]
+    fn cheap_failures_among_many_answers_are_borne() {
+        for (cost, answers, expected) in [
+            (Cost::Own, 2, None),
+            (Cost::Own, 1, quarantined(1)),
+            (Cost::Time, 1_000, quarantined(1)),
+        ] {
+            let breaker = Breaker::new(RULES);
+            let now = Instant::now();
+            for failure in 0..2 {
+                assert_eq!(breaker.failed(now, cost, failure * answers), None);
+            }
+            assert_eq!(breaker.failed(now, cost, 2 * answers), expected);
+        }
+    }
+
+    #[test]
+    fn what_went_well_before_does_not_excuse_what_fails_now() {
+        let breaker = Breaker::new(RULES);
+        let now = Instant::now();
+        for answered in [0, 50, 100, 100] {
+            assert_eq!(breaker.failed(now, Cost::Own, answered), None);
+        }
+        assert_eq!(breaker.failed(now, Cost::Own, 100), quarantined(1));
     }
 
     #[test]
@@ -233,7 +279,7 @@ mod tests {
         assert_eq!(breaker.admit(later), Admission::Trial);
         assert_eq!(breaker.succeeded(later), Some(Turn::Recovered));
         assert_eq!(breaker.admit(later), Admission::Call);
-        assert_eq!(breaker.failed(later), None, "counted anew");
+        assert_eq!(breaker.failed(later, Cost::Own, 0), None, "counted anew");
     }
 
     #[test]
@@ -242,7 +288,7 @@ mod tests {
         for (pause, next) in [(1, 2), (2, 4), (4, 4)] {
             now += Duration::from_secs(pause);
             assert_eq!(breaker.admit(now), Admission::Trial);
-            assert_eq!(breaker.failed(now), quarantined(next));
+            assert_eq!(breaker.failed(now, Cost::Own, 0), quarantined(next));
         }
     }
 
@@ -254,9 +300,9 @@ mod tests {
             breaker.admit(recovered);
             breaker.succeeded(recovered);
             let relapse = recovered + Duration::from_secs(healthy);
-            breaker.failed(relapse);
-            breaker.failed(relapse);
-            assert_eq!(breaker.failed(relapse), quarantined(pause));
+            breaker.failed(relapse, Cost::Own, 0);
+            breaker.failed(relapse, Cost::Own, 0);
+            assert_eq!(breaker.failed(relapse, Cost::Own, 0), quarantined(pause));
         }
     }
 

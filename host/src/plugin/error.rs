@@ -4,6 +4,7 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
+use super::breaker::Cost;
 use crate::model::{BackendName, Hook, PluginName};
 
 /// A plugin that can't be used, and why.
@@ -308,6 +309,20 @@ impl CallFault {
             Self::Refused { .. } | Self::NoRoom { .. } => Cause::Start,
             Self::QueueFull { .. } | Self::Waited { .. } => Cause::Queue,
             Self::Poisoned => Cause::Poisoned,
+        }
+    }
+
+    /// What it cost others than the one who asked.
+    pub fn cost(&self) -> Cost {
+        match self.cause() {
+            Cause::Deadline => Cost::Time,
+            Cause::Trap
+            | Cause::Memory
+            | Cause::Quota
+            | Cause::Answer
+            | Cause::Start
+            | Cause::Queue
+            | Cause::Poisoned => Cost::Own,
         }
     }
 

@@ -25,14 +25,14 @@ pub(super) enum Level {
 
 pub(super) struct LogGate {
     plugin: PluginName,
-    rate: Mutex<Rate>,
+    rate: Mutex<LogRate>,
 }
 
 impl LogGate {
     pub fn new(plugin: PluginName) -> Self {
         Self {
             plugin,
-            rate: Mutex::new(Rate::new(Instant::now())),
+            rate: Mutex::new(LogRate::default()),
         }
     }
 
@@ -42,9 +42,8 @@ impl LogGate {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .ask(Instant::now());
-        let dropped = match pass {
-            Pass::Drop => return,
-            Pass::Write { dropped } => dropped,
+        let Some(dropped) = pass else {
+            return;
         };
         let plugin = &self.plugin;
         if dropped > 0 {
@@ -61,43 +60,27 @@ impl LogGate {
 }
 
 /// How many messages were written in the current second.
-struct Rate {
-    began: Instant,
+#[derive(Debug, Default)]
+pub struct LogRate {
+    began: Option<Instant>,
     written: u32,
     dropped: u64,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Pass {
-    /// `dropped` messages were kept back since the last one was written.
-    Write {
-        dropped: u64,
-    },
-    Drop,
-}
-
-impl Rate {
-    fn new(now: Instant) -> Self {
-        Self {
-            began: now,
-            written: 0,
-            dropped: 0,
-        }
-    }
-
-    fn ask(&mut self, now: Instant) -> Pass {
-        if now.duration_since(self.began) >= Duration::from_secs(1) {
-            self.began = now;
+impl LogRate {
+    /// Whether another message may be written: then, how many were kept back since the last one that was.
+    pub fn ask(&mut self, now: Instant) -> Option<u64> {
+        let is_over = |began| now.duration_since(began) >= Duration::from_secs(1);
+        if self.began.is_none_or(is_over) {
+            self.began = Some(now);
             self.written = 0;
         }
         if self.written == PER_SECOND {
             self.dropped += 1;
-            return Pass::Drop;
+            return None;
         }
         self.written += 1;
-        Pass::Write {
-            dropped: std::mem::take(&mut self.dropped),
-        }
+        Some(std::mem::take(&mut self.dropped))
     }
 }
 
@@ -147,12 +130,12 @@ mod tests {
     #[test]
     fn a_flood_is_cut_and_the_next_second_says_how_much_was_lost() {
         let start = Instant::now();
-        let mut rate = Rate::new(start);
-        let written = (0..1_000).filter(|_| rate.ask(start) != Pass::Drop).count();
+        let mut rate = LogRate::default();
+        let written = (0..1_000).filter(|_| rate.ask(start).is_some()).count();
         assert_eq!(written, PER_SECOND as usize);
 
         let later = start + Duration::from_secs(1);
-        assert_eq!(rate.ask(later), Pass::Write { dropped: 980 });
-        assert_eq!(rate.ask(later), Pass::Write { dropped: 0 });
+        assert_eq!(rate.ask(later), Some(980));
+        assert_eq!(rate.ask(later), Some(0));
     }
 }

@@ -39,7 +39,7 @@ mod ticker;
 mod v0_1;
 mod wasi;
 
-pub use breaker::{Admission, Breaker, BreakerRules, Turn};
+pub use breaker::{Admission, Breaker, BreakerRules, Cost, Turn};
 pub use code_cache::user_code_cache;
 pub use component::{Component, Digest};
 pub use contract::{Import, Place, Role};
@@ -47,6 +47,7 @@ pub use error::{Call, CallError, CallFault, Cause, LoadError, LoadFault, Runtime
 pub use imports::Handed;
 pub use inspect::{Asks, Inspection};
 pub use instance::Instance;
+pub use log_gate::LogRate;
 pub use offload::{Offload, OffloadError};
 pub use plugin::{Plugin, PluginInfo, PluginSpec};
 pub use runtime::{Runtime, RuntimeOptions};

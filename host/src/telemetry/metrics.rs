@@ -262,6 +262,11 @@ impl PluginMetrics {
         self.0.add(Self::QUARANTINED, 1);
     }
 
+    /// How many answers there were, those included for which no call was needed.
+    pub fn answered(&self) -> u64 {
+        self.calls() + self.recalls()
+    }
+
     pub(super) fn calls(&self) -> u64 {
         self.0.sum(Self::CALLS)
     }

@@ -20,7 +20,7 @@ use crate::{
         rollout::Rollout,
     },
     model::{Edit, Hook, Input},
-    plugin::{Admission, CallError, Cause, Instance, Offload, Plugin, Turn},
+    plugin::{Admission, CallError, Cause, Cost, Instance, LogRate, Offload, Plugin, Turn},
 };
 
 /// A worker's instance of a plugin.
@@ -36,6 +36,8 @@ pub struct LocalPlugin {
     pub(super) first_backend: usize,
     /// Whether the last answer was one that it had given before.
     pub(super) from_memory: Cell<bool>,
+    /// How often its failures are told: who brings one about can bring about as many as he likes.
+    told: RefCell<LogRate>,
 }
 
 impl fmt::Debug for LocalPlugin {
@@ -85,6 +87,7 @@ impl LocalPlugin {
             candidate: None,
             first_backend: 0,
             from_memory: Cell::new(false),
+            told: RefCell::default(),
         }
     }
 
@@ -160,7 +163,7 @@ impl LocalPlugin {
     fn failed(&self, facts: &Facts<'_>, error: &CallError) {
         self.used.metrics.failed(error.fault.cause().as_str());
         if error.fault.is_the_plugins() {
-            self.count_failure();
+            self.count_failure(error.fault.cost());
             if let Some(rollout) = &self.candidate {
                 rollout.next_failed(error.fault.cause());
             }
@@ -170,6 +173,9 @@ impl LocalPlugin {
         facts
             .notes
             .failed(asker, error.call, inputs, facts, &error.fault);
+        if !self.may_tell() {
+            return;
+        }
         warn!(
             plugin = %error.plugin,
             hook = %error.call,
@@ -180,7 +186,8 @@ impl LocalPlugin {
         );
     }
 
-    /// The answer was well formed but asks for what must not be sent.
+    /// The answer was well formed but asks for what must not be sent. That is no step towards a quarantine: the
+    /// plugin works, and what it was asked to pass on is often the client's choice.
     pub fn refused(&self, facts: &Facts<'_>, hook: Hook, bad: &BadEdit) {
         if let Some(next) = &self.next
             && let Some(canary) = next.canary_for(facts)
@@ -188,7 +195,6 @@ impl LocalPlugin {
             return canary.refused(facts, hook, bad);
         }
         self.used.metrics.refused();
-        self.count_failure();
         if let Some(rollout) = &self.candidate {
             rollout.next_failed(Cause::Answer);
         }
@@ -198,6 +204,9 @@ impl LocalPlugin {
         facts
             .notes
             .failed(asker, call_of(hook), inputs, facts, &why);
+        if !self.may_tell() {
+            return;
+        }
         warn!(
             plugin = %self.used.plugin.name(),
             %hook,
@@ -208,8 +217,19 @@ impl LocalPlugin {
         );
     }
 
-    fn count_failure(&self) {
-        if let Some(Turn::Quarantined { pause }) = self.used.breaker.failed(Instant::now()) {
+    /// Whether a failure may be told in the log, which the worker writes to itself. Metrics count them all.
+    fn may_tell(&self) -> bool {
+        let kept_back = self.told.borrow_mut().ask(Instant::now());
+        if let Some(kept_back @ 1..) = kept_back {
+            warn!(plugin = %self.used.plugin.name(), kept_back, "more failures than are told one by one");
+        }
+        kept_back.is_some()
+    }
+
+    fn count_failure(&self, cost: Cost) {
+        let answered = self.used.metrics.answered();
+        let turn = self.used.breaker.failed(Instant::now(), cost, answered);
+        if let Some(Turn::Quarantined { pause }) = turn {
             warn!(
                 plugin = %self.used.plugin.name(),
                 "plugin failed too often, it is not asked for {pause:?}"
