@@ -173,6 +173,37 @@ async fn connections_too_many_are_ended_in_front_of_tcp() {
 }
 
 #[tokio::test]
+async fn connections_at_a_time_are_limited_and_a_closed_one_makes_room() {
+    let origin = Origin::start("a").await;
+    let filter = rate_limit(
+        "at = \"connection\", refuse = \"close\", limit = [{ counter = \"open\", most = 2 }]",
+    );
+    // What is held does not expire.
+    let table = "expire = \"1ms\"\nheld = [\"open\"]";
+    let weir = Weir::start(&(top(table) + &simple(&[origin.address()], &filter, ""))).await;
+    let address = weir.address("web");
+    let mut first = Client::connect_from(ADA, address).await;
+    assert_eq!(first.get("/").await.status(), 200);
+    let mut second = Client::connect_from(ADA, address).await;
+    assert_eq!(second.get("/").await.status(), 200);
+    Client::connect_from(ADA, address)
+        .await
+        .expect_close()
+        .await;
+    let mut other = Client::connect_from(BOB, address).await;
+    assert_eq!(other.get("/").await.status(), 200);
+    drop(first);
+    eventually("the place of the first is free", async || {
+        let shown = json(&weir, "/counters/clients?key=127.0.0.21").await;
+        (shown["counters"]["open"] == 1).then_some(())
+    })
+    .await;
+    let mut third = Client::connect_from(ADA, address).await;
+    assert_eq!(third.get("/").await.status(), 200);
+    assert_eq!(second.get("/").await.status(), 200);
+}
+
+#[tokio::test]
 async fn an_administrator_sees_sets_and_clears_what_was_counted() {
     let origin = Origin::start("a").await;
     let weir = Weir::start(&limited(&origin, FIVE)).await;

@@ -56,10 +56,13 @@ pub struct Tracked {
     /// The key as a template of the plugin `rules`.
     pub template: String,
     pub is_client: bool,
+    /// Whether it is followed from the connection on.
+    pub early: bool,
 }
 
 /// Counters that Weir's tables have as well; those with a period are rates.
-const COUNTERS: [&str; 14] = [
+const COUNTERS: [&str; 15] = [
+    CURRENT,
     "conn_cnt",
     "conn_rate",
     "sess_cnt",
@@ -76,9 +79,11 @@ const COUNTERS: [&str; 14] = [
     "gpc1_rate",
 ];
 
+/// Connections that last.
+pub const CURRENT: &str = "conn_cur";
+
 /// What HAProxy's tables can hold beside those.
-const ABSENT: [&str; 12] = [
-    "conn_cur",
+const ABSENT: [&str; 11] = [
     "bytes_in_cnt",
     "bytes_in_rate",
     "bytes_out_cnt",
@@ -207,6 +212,10 @@ impl Tables {
                 fetch.name
             )
         })?;
+        if counter == CURRENT && !tracked.early {
+            let why = "running connections are counted where `tcp-request connection` tracks them";
+            return Err(format!("`{}`: {why}", fetch.name));
+        }
         let stored = self.declared.get(&tracked.table);
         if !stored.is_some_and(|table| table.counters.iter().any(|known| known == counter)) {
             return Err(format!(
@@ -273,9 +282,8 @@ fn asked_for(text: &str) -> Option<(Whose, String)> {
 fn read(name: &str, line: &Line) -> Result<(Declared, Fate), Problem> {
     let mut words = Words::of(line);
     let mut section = Table::of("name", name);
-    let (mut rates, mut totals) = (Table::new(), Vec::<Value>::new());
+    let mut stored = Stored::default();
     let mut notes: BTreeSet<String> = BTreeSet::new();
-    let mut counters = Vec::new();
     let (mut kind, mut size) = (None, None);
     let mut expire = None;
     let mut refuse = false;
@@ -299,16 +307,9 @@ fn read(name: &str, line: &Line) -> Result<(Declared, Fate), Problem> {
             }
             "recv-only" => {}
             "store" => {
-                let stored = words.need("what is stored")?;
-                for item in items(&stored.text) {
-                    store(
-                        item,
-                        stored,
-                        &mut rates,
-                        &mut totals,
-                        &mut counters,
-                        &mut notes,
-                    )?;
+                let word = words.need("what is stored")?;
+                for item in items(&word.text) {
+                    stored.add(item, word)?;
                 }
             }
             other => return Err(wrong(word, format!("`{other}` has no meaning here"))),
@@ -327,15 +328,19 @@ fn read(name: &str, line: &Line) -> Result<(Declared, Fate), Problem> {
     if refuse {
         section.set("when_full", "refuse");
     }
-    if !rates.is_empty() {
-        section.set("rates", rates);
+    if !stored.rates.is_empty() {
+        section.set("rates", stored.rates);
     }
-    if !totals.is_empty() {
-        section.set("totals", totals);
+    if !stored.totals.is_empty() {
+        section.set("totals", stored.totals);
     }
+    if !stored.held.is_empty() {
+        section.set("held", stored.held);
+    }
+    notes.extend(stored.notes);
     let declared = Declared {
         name: name.to_owned(),
-        counters,
+        counters: stored.counters,
         whole_addresses: kind == "ipv6",
         section,
     };
@@ -347,50 +352,57 @@ fn read(name: &str, line: &Line) -> Result<(Declared, Fate), Problem> {
     Ok((declared, fate))
 }
 
-/// One of what is stored: `gpc0`, `http_req_rate(10s)`.
-fn store(
-    item: &str,
-    word: &Word,
-    rates: &mut Table,
-    totals: &mut Vec<Value>,
-    counters: &mut Vec<String>,
-    notes: &mut BTreeSet<String>,
-) -> Result<(), Problem> {
-    let (name, period) = match item.split_once('(') {
-        Some((name, rest)) => (name, Some(rest.trim_end_matches(')'))),
-        None => (item, None),
-    };
-    if ABSENT.contains(&name) {
-        // Which server a client has is kept wherever something sticks.
-        if !name.starts_with("server_") {
-            notes.insert(format!("`{name}` is not counted"));
+/// What a table stores.
+#[derive(Default)]
+struct Stored {
+    rates: Table,
+    totals: Vec<Value>,
+    held: Vec<Value>,
+    /// All of these.
+    counters: Vec<String>,
+    notes: BTreeSet<String>,
+}
+
+impl Stored {
+    /// One of what is stored: `gpc0`, `http_req_rate(10s)`.
+    fn add(&mut self, item: &str, word: &Word) -> Result<(), Problem> {
+        let (name, period) = match item.split_once('(') {
+            Some((name, rest)) => (name, Some(rest.trim_end_matches(')'))),
+            None => (item, None),
+        };
+        if ABSENT.contains(&name) {
+            // Which server a client has is kept wherever something sticks.
+            if !name.starts_with("server_") {
+                self.notes.insert(format!("`{name}` is not counted"));
+            }
+            return Ok(());
         }
-        return Ok(());
-    }
-    if !COUNTERS.contains(&name) {
-        return Err(wrong(
-            word,
-            format!("`{name}` is nothing that a stick table stores"),
-        ));
-    }
-    if counters.iter().any(|known| known == name) {
-        return Ok(());
-    }
-    match (name.ends_with("_rate"), period) {
-        (true, Some(period)) => {
-            let period = text::duration(period, "ms").map_err(|what| wrong(word, what))?;
-            rates.set(name, period.to_string());
-        }
-        (true, None) => {
+        if !COUNTERS.contains(&name) {
             return Err(wrong(
                 word,
-                format!("`{name}` needs a period: `{name}(10s)`"),
+                format!("`{name}` is nothing that a stick table stores"),
             ));
         }
-        (false, _) => totals.push(Value::from(name)),
+        if self.counters.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        match (name.ends_with("_rate"), period) {
+            (true, Some(period)) => {
+                let period = text::duration(period, "ms").map_err(|what| wrong(word, what))?;
+                self.rates.set(name, period.to_string());
+            }
+            (true, None) => {
+                return Err(wrong(
+                    word,
+                    format!("`{name}` needs a period: `{name}(10s)`"),
+                ));
+            }
+            (false, _) if name == CURRENT => self.held.push(Value::from(name)),
+            (false, _) => self.totals.push(Value::from(name)),
+        }
+        self.counters.push(name.to_owned());
+        Ok(())
     }
-    counters.push(name.to_owned());
-    Ok(())
 }
 
 /// What commas separate outside of parentheses.
@@ -442,7 +454,7 @@ mod tests {
         assert_eq!(asked("src_conn_rate(t)").unwrap(), "Client conn_rate");
         for other in [
             "src",
-            "sc0_conn_cur",
+            "sc0_bytes_in_rate",
             "sc_http_req_rate",
             "src_port",
             "scheme",

@@ -13,7 +13,7 @@ use super::{
     draft::{Mode, default_matching, keyword},
     facts,
     rule::{Hook, Refused, Rule, RuleReader, Wanted},
-    tables::{Tracked, variable},
+    tables::{CURRENT, Tracked, variable},
     template,
     words::{Words, wrong},
 };
@@ -222,6 +222,7 @@ impl RuleReader<'_, '_> {
                 Some(_) => value,
             },
             is_client,
+            early,
         };
         let tracker = |at| Tracker {
             index,
@@ -389,6 +390,10 @@ fn finish(tracker: &mut Tracker) {
 fn counts(stored: &[String], at: At, early: bool) -> Vec<Count> {
     let count = |counter: &String| {
         let of = match counter.split('_').next() {
+            Some("conn") if counter == CURRENT => match (at, early) {
+                (At::Connection, true) => None,
+                _ => return None,
+            },
             Some("conn") => match (at, early) {
                 (At::Connection, true) | (At::Request, false) => None,
                 _ => return None,

@@ -167,6 +167,8 @@ fn recorded_tables(head: &RecordHead, place: &str) -> CounterStore {
                 .map(|counter| Counter {
                     name: counter.name.clone(),
                     window: counter.window.map(Duration::from_millis),
+                    // Answers are those of the recording.
+                    held: false,
                 })
                 .collect(),
             when_full: match table.refuses {

@@ -34,7 +34,10 @@ fn read_table(mut fields: Fields<'_>, names: &mut Unique) -> Option<CounterTable
         read_rates(&node, &mut counters);
     }
     if let Some(node) = fields.get("totals") {
-        read_totals(&node, &mut counters);
+        read_totals(&node, Lasting::Always, &mut counters);
+    }
+    if let Some(node) = fields.get("held") {
+        read_totals(&node, Lasting::Connection, &mut counters);
     }
     fields.finish(&[
         (
@@ -44,7 +47,7 @@ fn read_table(mut fields: Fields<'_>, names: &mut Unique) -> Option<CounterTable
         ("type", "keys are texts, whatever they stand for"),
         (
             "store",
-            "write `rates = { requests = \"10s\" }` or `totals = [\"strikes\"]`",
+            "write `rates = { requests = \"10s\" }`, `totals = [\"strikes\"]` or `held = [\"connections\"]`",
         ),
     ]);
     Some(CounterTable {
@@ -70,20 +73,38 @@ fn read_rates(node: &Node<'_>, counters: &mut Vec<Counter>) {
         if read.is_some_and(|window| window < SHORTEST) {
             window.wrong("is too short", "windows are milliseconds or longer");
         }
-        add(&window, &name, read, counters);
+        let counter = Counter {
+            name,
+            window: read,
+            held: false,
+        };
+        add(&window, counter, counters);
     }
 }
 
-/// `totals = ["NAME"]`.
-fn read_totals(node: &Node<'_>, counters: &mut Vec<Counter>) {
+/// For how long something counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lasting {
+    Always,
+    Connection,
+}
+
+/// `totals = ["NAME"]`, `held = ["NAME"]`.
+fn read_totals(node: &Node<'_>, lasting: Lasting, counters: &mut Vec<Counter>) {
     for item in node.list("names").into_iter().flatten() {
         if let Some(name) = item.plain_text("strikes") {
-            add(&item, name, None, counters);
+            let counter = Counter {
+                name: name.to_owned(),
+                window: None,
+                held: lasting == Lasting::Connection,
+            };
+            add(&item, counter, counters);
         }
     }
 }
 
-fn add(node: &Node<'_>, name: &str, window: Option<Duration>, counters: &mut Vec<Counter>) {
+fn add(node: &Node<'_>, new: Counter, counters: &mut Vec<Counter>) {
+    let name = new.name.as_str();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) {
         node.complain(
@@ -106,8 +127,5 @@ fn add(node: &Node<'_>, name: &str, window: Option<Duration>, counters: &mut Vec
         );
         return;
     }
-    counters.push(Counter {
-        name: name.to_owned(),
-        window,
-    });
+    counters.push(new);
 }

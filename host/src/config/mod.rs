@@ -222,6 +222,8 @@ pub struct Counter {
     pub name: String,
     /// The time that a rate looks back over; `None`: a total.
     pub window: Option<Duration>,
+    /// Whether what is added lasts as long as the connection that it was added for.
+    pub held: bool,
 }
 
 /// What a new key means for a full table.

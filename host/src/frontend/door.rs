@@ -270,6 +270,9 @@ impl Asked<'_> {
         if !decision.vars.is_empty() {
             ends.brought().vars = vars;
         }
+        if !decision.held.is_nothing() {
+            ends.brought().held.push(decision.held);
+        }
         match decision.verdict {
             ConnectionVerdict::Pass => {}
             ConnectionVerdict::UseBackend(index) => {

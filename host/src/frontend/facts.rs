@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::Network,
     http::{cookies, facts, request::RequestHead, response::ResponseHead},
-    model::{BackendName, Header, Input, ProxyFact},
+    model::{BackendName, Header, Held, Input, ProxyFact},
     net::{
         PeerAddress, TlsFacts,
         client_hello::ClientHello,
@@ -47,6 +47,8 @@ pub struct Brought {
     pub proxied: Option<Box<Tlvs>>,
     /// Under which the connection filters were asked.
     pub id: Option<RequestId>,
+    /// What filters have counted for as long as the connection lasts.
+    pub held: Vec<Held>,
 }
 
 impl Ends {

@@ -2,6 +2,8 @@
 //!
 //! The contract's generated types stop in `plugin/`; everything above sees these.
 
+use std::{any::Any, fmt};
+
 /// A header field as a plugin named it. Not yet checked: `http` refuses what must not be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
@@ -76,6 +78,47 @@ pub enum Refusal {
 pub struct ConnectionDecision {
     pub verdict: ConnectionVerdict,
     pub vars: Vec<Header>,
+    pub held: Held,
+}
+
+/// What counts for as long as the connection that a decision is about: dropping it gives it back. A copy of a
+/// decision holds nothing.
+#[derive(Default)]
+pub struct Held(Option<Box<dyn Any + Send + Sync>>);
+
+impl Held {
+    pub fn new(what: impl Any + Send + Sync) -> Self {
+        Self(Some(Box::new(what)))
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl Clone for Held {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Held {
+    /// What is held is no part of what was decided.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Held {}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_nothing() {
+            "nothing"
+        } else {
+            "something"
+        })
+    }
 }
 
 /// A persistence plugin's memory of a client.

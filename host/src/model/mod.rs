@@ -9,7 +9,7 @@ mod share;
 pub mod words;
 
 pub use decision::{
-    Candidate, ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Header, Outcome,
+    Candidate, ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Header, Held, Outcome,
     Refusal, Reply, Verdict,
 };
 pub use fault::Fault;

@@ -13,13 +13,14 @@ use wasmtime::{
 
 use super::{
     contract::{Import, full_name},
-    counters::{self, Consulted, Question, Table, Told},
+    counters::{self, Consulted, Hold, Question, Table, Told},
     log_gate::{Level, LogGate},
     maps::{Entry, Map},
     runtime::limits,
     stage::Stage,
     wasi::{Stream, WasiState},
 };
+use crate::model::Held;
 
 /// Random numbers of one call that are kept, and questions about counters.
 const MOST_HANDED: usize = 256;
@@ -54,6 +55,8 @@ pub(super) struct State {
     wasi: Option<Box<WasiState>>,
     /// Whether the calls are only to see if the plugin works: they leave nothing in what others share.
     on_trial: bool,
+    /// What is counted for as long as the connection lasts that the running call is about; `None`: it is about none.
+    holds: Option<Vec<Hold>>,
     /// The limit that the running call has hit, which explains the trap that most likely follows.
     overrun: Option<Overrun>,
 }
@@ -79,6 +82,7 @@ impl State {
             imports_left: 0,
             wasi: wasi.map(Box::new),
             on_trial: false,
+            holds: None,
             overrun: None,
         }
     }
@@ -96,6 +100,30 @@ impl State {
 
     pub fn is_on_trial(&self) -> bool {
         self.on_trial
+    }
+
+    /// The next call is about a connection.
+    pub fn begin_connection(&mut self) {
+        self.holds = Some(Vec::new());
+    }
+
+    /// That call is over. What it had counted for the connection.
+    pub fn end_connection(&mut self) -> Held {
+        match self.holds.take() {
+            Some(holds) if !holds.is_empty() => Held::new(holds),
+            Some(_) | None => Held::default(),
+        }
+    }
+
+    /// Whether what is added can last as long as a connection.
+    pub fn can_hold(&self) -> bool {
+        self.holds.is_some() && !self.on_trial
+    }
+
+    pub fn hold(&mut self, hold: Hold) {
+        if let Some(holds) = &mut self.holds {
+            holds.push(hold);
+        }
     }
 
     pub fn overrun(&self) -> Option<Overrun> {
@@ -212,9 +240,9 @@ impl State {
     }
 
     /// A table of counters that was granted.
-    pub fn counters(&self, name: &str) -> Option<&Table> {
+    pub fn counters(&self, name: &str) -> Option<&Arc<Table>> {
         let mut tables = self.surroundings.counters.iter();
-        tables.find(|table| table.name() == name).map(Arc::as_ref)
+        tables.find(|table| table.name() == name)
     }
 
     fn map(&self, name: &str) -> Option<&Arc<Map>> {

@@ -175,13 +175,18 @@ impl Instance {
         values: &[Option<&str>],
     ) -> Result<ConnectionDecision, CallError> {
         let call = Call::OnConnection;
-        let (decision,) = self.call(call, |store, exports| {
+        self.store.data_mut().begin_connection();
+        let decided = self.call(call, |store, exports| {
             let on_connection = exports
                 .on_connection
                 .ok_or_else(|| no_role(Role::ConnectionFilter))?;
             on_connection.call(store, (values,))
-        })?;
-        let decision: ConnectionDecision = decision.into();
+        });
+        // Of a call that failed nothing is held.
+        let held = self.store.data_mut().end_connection();
+        let (decision,) = decided?;
+        let mut decision: ConnectionDecision = decision.into();
+        decision.held = held;
         let checked = match decision.verdict {
             ConnectionVerdict::UseBackend(index) => check_backend(index, self.backends),
             ConnectionVerdict::Pass | ConnectionVerdict::Refuse(_) => Ok(()),

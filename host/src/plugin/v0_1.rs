@@ -104,6 +104,7 @@ impl From<ConnectionDecision> for model::ConnectionDecision {
         Self {
             verdict: decision.verdict.into(),
             vars: decision.vars.into_iter().map(Into::into).collect(),
+            held: model::Held::default(),
         }
     }
 }

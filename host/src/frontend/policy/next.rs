@@ -27,7 +27,9 @@ use crate::{
         generation::{Backend, LocalBackend, PluginUse},
         rollout::{NextPart, NextUse, Picks, Rollout, Version},
     },
-    model::{ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Hook, Outcome, Verdict},
+    model::{
+        ConnectionDecision, ConnectionVerdict, Decision, Edit, Found, Held, Hook, Outcome, Verdict,
+    },
 };
 
 /// What a worker has of a new version.
@@ -168,6 +170,7 @@ pub(super) async fn on_connection(
     let nothing = ConnectionDecision {
         verdict: ConnectionVerdict::Pass,
         vars: Vec::new(),
+        held: Held::default(),
     };
     let rest = Rest {
         ask: async |plugin: &LocalPlugin| match plugin.offload() {

@@ -1,5 +1,7 @@
 //! The import `counters`: what plugins call, on the tables that were granted.
 
+use std::sync::Arc;
+
 use wasmtime::{
     StoreContextMut,
     component::{Linker, LinkerInstance, WasmStr},
@@ -8,7 +10,7 @@ use wasmtime::{
 use crate::plugin::{contract::full_name, imports::State};
 
 use super::{
-    Table,
+    Hold, Table,
     consulted::{Answer, Consulted, Question},
 };
 
@@ -21,7 +23,7 @@ pub(in crate::plugin) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()
             store.data_mut().count_import()?;
             let table = table.to_str(&store)?;
             let table = store.data().counters(&table);
-            Ok((table.map(declared),))
+            Ok((table.map(|table| declared(table)),))
         },
     )?;
     link_counts(&mut counters)?;
@@ -50,7 +52,9 @@ fn link_counts(counters: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
                 (table, counter, key),
                 |state, table, counter, key| {
                     let now = state.counting_clock();
-                    match state.is_on_trial() {
+                    // Without a connection nothing can last as long as one.
+                    let in_vain = table.is_held(counter) && !state.can_hold();
+                    match state.is_on_trial() || in_vain {
                         // What is there already: a shadow is asked after the version that counts.
                         true => Some(table.read(counter, key, now).unwrap_or(amount)),
                         false => table.add(counter, key, amount, now),
@@ -91,7 +95,7 @@ fn on_counter(
     store: &mut StoreContextMut<'_, State>,
     (function, number): (&'static str, u64),
     (table, counter, key): Named,
-    act: impl FnOnce(&State, &Table, usize, &str) -> Option<u64>,
+    act: impl FnOnce(&State, &Arc<Table>, usize, &str) -> Option<u64>,
 ) -> wasmtime::Result<(Option<u64>,)> {
     store.data_mut().count_import()?;
     let (table, counter) = (table.to_str(&*store)?, counter.to_str(&*store)?);
@@ -101,15 +105,26 @@ fn on_counter(
         .counters(&table)
         .and_then(|table| Some((table, table.counter(&counter)?)));
     let answer = found.and_then(|(table, counter)| act(state, table, counter, &key));
-    if !state.is_watched() {
-        return Ok((answer,));
-    }
-    let question = Question {
+    let lasts = function == "add" && answer.is_some() && state.can_hold();
+    let held = found.filter(|(table, counter)| lasts && table.is_held(*counter));
+    let hold = held.map(|(table, counter)| Hold {
+        table: Arc::clone(table),
+        counter,
+        key: key.to_string(),
+        amount: number,
+    });
+    let question = state.is_watched().then(|| Question {
         counter: counter.into_owned(),
         number,
         ..about(function, &table, &key)
-    };
-    Ok((settled(store, question, answer),))
+    });
+    if let Some(hold) = hold {
+        store.data_mut().hold(hold);
+    }
+    Ok((match question {
+        None => answer,
+        Some(question) => settled(store, question, answer),
+    },))
 }
 
 fn link_values(counters: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {

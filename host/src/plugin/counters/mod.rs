@@ -4,6 +4,7 @@
 //! What is counted stays in this process.
 
 mod consulted;
+mod hold;
 mod imports;
 mod keys;
 mod table;
@@ -21,6 +22,7 @@ use crate::config::CounterTable;
 
 pub(super) use consulted::Prompter;
 pub use consulted::{Consulted, Question, Told};
+pub(super) use hold::Hold;
 pub(super) use imports::link;
 pub use table::{KEY_LIMIT, Row, Rows, Table, VALUE_LIMIT};
 

@@ -136,6 +136,21 @@ impl Table {
         })
     }
 
+    /// Whether what is added to a counter lasts as long as a connection.
+    pub fn is_held(&self, counter: usize) -> bool {
+        self.declared.counters[counter].held
+    }
+
+    /// Takes back what was added to a counter. A key that is gone by now took it along.
+    pub fn take(&self, counter: usize, key: &str, amount: u64, now: u64) {
+        self.look(key, now, |keys, slot| {
+            if now > keys.used(slot) {
+                keys.touch(slot, now);
+            }
+            keys.count(slot, counter).take(amount);
+        });
+    }
+
     /// What a counter of a key is; `None` if there is no such key. That it was read is no use of a key.
     pub fn read(&self, counter: usize, key: &str, now: u64) -> Option<u64> {
         self.look(key, now, |keys, slot| self.count(keys, slot, counter, now))
@@ -188,7 +203,7 @@ impl Table {
         let Some(slot) = keys.find(&key) else {
             return false;
         };
-        let was_there = !self.has_expired(&keys, slot, now);
+        let was_there = !self.has_expired(&mut keys, slot, now);
         self.drop_slot(&mut keys, slot);
         was_there
     }
@@ -236,7 +251,7 @@ impl Table {
         let mut keys = self.shard(&key);
         let known = keys.find(&key);
         let slot = match known {
-            Some(slot) if !self.has_expired(&keys, slot, now) => {
+            Some(slot) if !self.has_expired(&mut keys, slot, now) => {
                 keys.touch(slot, now);
                 slot
             }
@@ -254,7 +269,7 @@ impl Table {
         let key = bounded(key);
         let mut keys = self.shard(&key);
         let slot = keys.find(&key)?;
-        (!self.has_expired(&keys, slot, now)).then(|| look(&mut keys, slot))
+        (!self.has_expired(&mut keys, slot, now)).then(|| look(&mut keys, slot))
     }
 
     fn insert(&self, keys: &mut Keys, key: &str, now: u64) -> Option<Slot> {
@@ -287,6 +302,10 @@ impl Table {
                 Some(oldest) if self.has_expired(keys, oldest, now) => {
                     self.drop_slot(keys, oldest);
                 }
+                // So that it does not keep those behind it.
+                Some(oldest) if self.is_in_use(keys, oldest) && keys.used(oldest) < now => {
+                    keys.touch(oldest, now);
+                }
                 Some(_) | None => return,
             }
         }
@@ -297,9 +316,17 @@ impl Table {
         self.keys.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn has_expired(&self, keys: &Keys, slot: Slot, now: u64) -> bool {
+    /// A key that counts what is still there stays, however long ago it was used.
+    fn has_expired(&self, keys: &mut Keys, slot: Slot, now: u64) -> bool {
         let expire = self.expire;
         expire.is_some_and(|expire| now.saturating_sub(keys.used(slot)) >= expire)
+            && !self.is_in_use(keys, slot)
+    }
+
+    fn is_in_use(&self, keys: &mut Keys, slot: Slot) -> bool {
+        let held = (0..).zip(&self.declared.counters);
+        let mut held = held.filter(|(_, counter)| counter.held);
+        held.any(|(counter, _)| keys.count(slot, counter).total() > 0)
     }
 
     fn count(&self, keys: &mut Keys, slot: Slot, counter: usize, now: u64) -> u64 {
@@ -386,7 +413,7 @@ impl Iterator for Rows<'_> {
             let (page, more) = keys.page(from, PAGE);
             self.next = Some(more.map_or((shard + 1, 0), |from| (shard, from)));
             for (slot, key) in page {
-                if !self.table.has_expired(&keys, slot, self.now) {
+                if !self.table.has_expired(&mut keys, slot, self.now) {
                     let row = self.table.show(&mut keys, slot, key, self.now);
                     self.page.push(row);
                 }

@@ -9,6 +9,7 @@ fn declared(size: usize, expire: Option<u64>, when_full: WhenFull) -> CounterTab
     let counter = |name: &str, window: Option<u64>| Counter {
         name: name.to_owned(),
         window: window.map(Duration::from_millis),
+        held: false,
     };
     CounterTable {
         name: "clients".to_owned(),
@@ -197,4 +198,42 @@ fn a_table_outlives_its_generation_as_long_as_it_is_declared_alike() {
     drop((serving, next));
     let after = CounterStore::of(&first, &mut known);
     assert!(after.get("clients").unwrap().is_empty(), "nobody had it");
+}
+
+#[test]
+fn what_is_held_outlives_its_time_and_is_given_back() {
+    let mut declared = declared(10, Some(1_000), WhenFull::Evict);
+    declared.counters[STRIKES].held = true;
+    let table = Arc::new(Table::new(&declared));
+    let add = |key: &str, now| table.add(STRIKES, key, 1, now);
+    assert_eq!(
+        (add("a", 0), add("a", 0), add("b", 0)),
+        (Some(1), Some(2), Some(1))
+    );
+    let hold = |key: &str| Hold {
+        table: Arc::clone(&table),
+        counter: STRIKES,
+        key: key.to_owned(),
+        amount: 1,
+    };
+    let (first, second, other) = (hold("a"), hold("a"), hold("b"));
+    assert_eq!(
+        table.read(STRIKES, "a", 60_000),
+        Some(2),
+        "held, so it stays"
+    );
+    drop(first);
+    assert_eq!(table.read(STRIKES, "a", 60_000), Some(1));
+    // Keys that count nothing any more go, whoever stands before them.
+    drop(other);
+    table.add(REQUESTS, "c", 1, 60_000);
+    table.sweep(90_000);
+    assert_eq!(keys(&table, 90_000), BTreeSet::from(["a".to_owned()]));
+    drop(second);
+    assert_eq!(table.read(STRIKES, "a", 90_000), Some(0));
+    table.sweep(1_000_000);
+    assert!(table.is_empty());
+    // What is given back to a key that is gone goes nowhere.
+    drop(hold("a"));
+    assert!(table.is_empty());
 }

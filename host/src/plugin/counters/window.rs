@@ -29,6 +29,11 @@ impl Count {
         self.current
     }
 
+    /// Takes something away from a total. It stops at nothing.
+    pub fn take(&mut self, amount: u64) {
+        self.current = self.current.saturating_sub(amount);
+    }
+
     pub fn total(&self) -> u64 {
         self.current
     }
