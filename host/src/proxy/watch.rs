@@ -3,6 +3,8 @@
 //! Folders are watched, not files: an editor or a deployment replaces a file by renaming another one
 //! over it, and a mounted volume swaps a symbolic link. What changed is found by looking at the files.
 
+mod interest;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -12,10 +14,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::{sync::Notify, time::sleep};
 use tracing::warn;
 
+use self::interest::Interest;
 use crate::{
     config::{Config, PluginSource, PluginUse},
     net::tls_files,
@@ -30,6 +34,8 @@ const PATIENCE: u32 = 20;
 pub struct Watcher {
     notify: RecommendedWatcher,
     stirred: Arc<Notify>,
+    /// What stirs it.
+    interest: Arc<ArcSwap<Interest>>,
     folders: BTreeSet<PathBuf>,
     seen: BTreeMap<PathBuf, Option<Mark>>,
 }
@@ -46,16 +52,17 @@ struct Mark {
 impl Watcher {
     pub fn new() -> Result<Self, notify::Error> {
         let stirred = Arc::new(Notify::new());
-        let told = Arc::clone(&stirred);
+        let interest = Arc::new(ArcSwap::from_pointee(Interest::default()));
+        let (told, covered) = (Arc::clone(&stirred), Arc::clone(&interest));
         let notify = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file stirs it, too, and would have us look for ever.
-            if !matches!(&event, Ok(event) if event.kind.is_access()) {
+            if event.is_err() || event.is_ok_and(|event| covered.load().covers(&event)) {
                 told.notify_one();
             }
         })?;
         Ok(Self {
             notify,
             stirred,
+            interest,
             folders: BTreeSet::new(),
             seen: BTreeMap::new(),
         })
@@ -63,6 +70,9 @@ impl Watcher {
 
     /// Watches these files from now on, and no others.
     pub fn follow(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        let files: Vec<PathBuf> = files.into_iter().collect();
+        // Before the first look at the files, so that nothing is missed in between.
+        self.interest.store(Arc::new(Interest::of(&files)));
         let seen: BTreeMap<_, _> = files
             .into_iter()
             .map(|file| match self.seen.remove(&file) {
@@ -91,10 +101,10 @@ impl Watcher {
     pub async fn changed(&mut self) -> Vec<PathBuf> {
         loop {
             self.stirred.notified().await;
-            let mut before = self.marks();
+            let mut before = self.look();
             for _ in 0..PATIENCE {
                 sleep(SETTLE).await;
-                let now = self.marks();
+                let now = self.look();
                 if now == before {
                     break;
                 }
@@ -112,7 +122,11 @@ impl Watcher {
         }
     }
 
-    fn marks(&self) -> BTreeMap<PathBuf, Option<Mark>> {
+    /// How the files are now. Links may lead to others than before, whose events matter from here on: before
+    /// they are looked at, so that whatever comes later stirs.
+    fn look(&self) -> BTreeMap<PathBuf, Option<Mark>> {
+        self.interest
+            .store(Arc::new(Interest::of(self.seen.keys())));
         self.seen
             .keys()
             .map(|file| (file.clone(), mark(file)))
@@ -198,6 +212,59 @@ mod tests {
         fs::write(&other, "3").unwrap();
         fs::rename(&other, &b).unwrap();
         assert_eq!(timeout(LONG, watcher.changed()).await.unwrap(), [b]);
+    }
+
+    #[tokio::test]
+    async fn a_volume_that_is_swapped_as_a_whole_is_a_change_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let publish = |version: &str| {
+            fs::create_dir(at(version)).unwrap();
+            fs::write(at(version).join("weir.toml"), version).unwrap();
+            std::os::unix::fs::symlink(version, at("..data_tmp")).unwrap();
+            fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        };
+        publish("..1");
+        std::os::unix::fs::symlink("..data/weir.toml", at("weir.toml")).unwrap();
+        let mut watcher = Watcher::new().unwrap();
+        watcher.follow([at("weir.toml")]);
+        for version in ["..2", "..3"] {
+            publish(version);
+            let changed = timeout(LONG, watcher.changed()).await;
+            assert_eq!(changed.unwrap(), [at("weir.toml")], "{version}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_a_link_leads_to_since_the_last_change_is_watched_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["old", "new"] {
+            fs::write(at(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink("old", at("link")).unwrap();
+        let mut watcher = Watcher::new().unwrap();
+        watcher.follow([at("link")]);
+        std::os::unix::fs::symlink("new", at("next")).unwrap();
+        fs::rename(at("next"), at("link")).unwrap();
+        let changed = timeout(LONG, watcher.changed()).await;
+        assert_eq!(changed.unwrap(), [at("link")]);
+        fs::write(at("new"), "newer").unwrap();
+        let changed = timeout(LONG, watcher.changed()).await;
+        assert_eq!(changed.unwrap(), [at("link")]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_joins_a_watched_folder_is_a_change_of_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificates = folder.path().join("certificates");
+        fs::create_dir(&certificates).unwrap();
+        fs::write(certificates.join("a.pem"), "a").unwrap();
+        let mut watcher = Watcher::new().unwrap();
+        watcher.follow(tls_files(&certificates));
+        fs::write(certificates.join("b.pem"), "b").unwrap();
+        let changed = timeout(LONG, watcher.changed()).await;
+        assert_eq!(changed.unwrap(), [certificates]);
     }
 
     #[tokio::test]
