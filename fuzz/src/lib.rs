@@ -3,7 +3,10 @@
 //! The folders are taken in by path rather than through the crate `weir`, which would bring wasmtime along
 //! and make an instrumented build take twenty minutes in place of one. They are the same files.
 
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    reason = "what the proxy alone uses of these folders"
+)]
 
 #[path = "../../host/src/config/mod.rs"]
 pub mod config;

@@ -5,7 +5,12 @@
 //! tells wit-component what a plugin exports comes with the export macro of the interface, so a
 //! balancer doesn't promise a filter's functions. wit-component joins the sections of one plugin.
 
-#![allow(unsafe_code, unused_qualifications, clippy::all)]
+#![allow(
+    unsafe_code,
+    unused_qualifications,
+    clippy::all,
+    reason = "it is generated, and passes memory across the sandbox's border"
+)]
 
 /// The host's interfaces and the types that several hooks share.
 pub mod imports {
