@@ -3,6 +3,7 @@
 
 mod accept;
 mod answer;
+mod asking;
 mod caching;
 mod client;
 mod clock;
@@ -32,6 +33,7 @@ mod record;
 mod relay;
 mod rollout;
 mod secure;
+mod sending;
 mod session;
 mod side;
 mod sources;
