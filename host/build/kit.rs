@@ -76,13 +76,17 @@ fn collect(
     Ok(())
 }
 
-/// A manifest with what it takes from its workspace written out.
+/// A manifest with what it takes from its workspace written out. How its own code is looked at is the workspace's
+/// business, and left out.
 fn alone(manifest: &str, workspace: &str) -> String {
     let mut section = "";
     let mut alone = String::new();
     for line in manifest.lines() {
         if line.starts_with('[') {
             section = line.trim_matches(['[', ']']);
+        }
+        if section == "lints" {
+            continue;
         }
         let inherited = line
             .split_once(".workspace = true")
