@@ -10,6 +10,7 @@
     /lost           the connection ends before any answer, the first time
     /mute           nothing is read or written on this connection any more
     /hints          103 before the answer
+    /switch         101 before the answer, which HTTP/2 does not have
     CONNECT         for a WebSocket: 200, and what comes is sent back
 """
 
@@ -118,6 +119,8 @@ class Serving:
         else:
             if path == "/hints":
                 send(stream_id, [(":status", "103"), ("link", "x")])
+            elif path == "/switch":
+                send(stream_id, [(":status", "101")])
             body = json.dumps({
                 "connection": self.number, "fields": stream["fields"],
                 "body": stream["body"], "trailers": stream["trailers"],

@@ -125,6 +125,8 @@ pub enum BadResponse {
     Value { name: String },
     #[error("a Content-Length without a body")]
     LengthWithoutBody,
+    #[error("status 101, which HTTP/2 does not have")]
+    SwitchOverH2,
     #[error("the reason of status {status} has a {byte} in it")]
     Reason { status: u16, byte: String },
     #[error("head larger than {limit} bytes")]

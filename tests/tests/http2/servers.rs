@@ -156,6 +156,23 @@ async fn interim_answers_of_http2_are_passed_on() {
 }
 
 #[tokio::test]
+async fn a_server_of_http2_cannot_switch_protocols() {
+    let Some((_server, weir)) = set_up("", "").await else {
+        return;
+    };
+    for kind in KINDS {
+        let output = ask(&weir, &[kind, &["-i"]].concat(), "/switch")
+            .await
+            .stdout;
+        assert!(output.contains(" 502"), "{output}");
+        assert!(!output.contains(" 101"), "{output}");
+    }
+    let mut client = weir.client().await;
+    client.send("GET /switch HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.response().await.status(), 502);
+}
+
+#[tokio::test]
 async fn requests_share_a_connection_as_long_as_it_has_room() {
     let Some((_server, weir)) = set_up("", "").await else {
         return;

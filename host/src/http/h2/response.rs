@@ -1,6 +1,6 @@
 //! Responses that come over HTTP/2.
 
-use http::response::Parts;
+use http::{StatusCode, response::Parts};
 
 use super::{
     super::{
@@ -16,7 +16,8 @@ use super::{
     fields::push_line,
 };
 
-/// Takes a response over into `head`. `text` is scratch space.
+/// Takes a response over into `head`. `text` is scratch space. A 101 is none (RFC 9113 §8.6): a client of HTTP/1
+/// would take what follows for another protocol.
 pub fn read_response(
     parts: &Parts,
     follows: Follows,
@@ -25,6 +26,9 @@ pub fn read_response(
     text: &mut Vec<u8>,
     head: &mut ResponseHead,
 ) -> Result<(), BadResponse> {
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(BadResponse::SwitchOverH2);
+    }
     text.clear();
     text.extend_from_slice(b"HTTP/1.1 ");
     push_number(text, u64::from(parts.status.as_u16()));
