@@ -417,6 +417,12 @@ impl Drop for Weir {
                 self.stderr.text(),
                 self.stdout.text()
             );
+            return;
+        }
+        // A thread that panicked is started anew or lets go of one client, which a test can fail to see.
+        let panicked = |line: &String| line.starts_with("thread '") && line.contains("panicked at");
+        if let Some(line) = self.stderr.all().iter().find(|line| panicked(line)) {
+            panic!("{line}\n{}", self.stderr.text());
         }
     }
 }

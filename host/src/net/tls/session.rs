@@ -137,10 +137,10 @@ impl Session {
         }
     }
 
-    /// After an error the library has an alert for the other side, if one is due.
+    /// After an error the library has an alert for the other side, if one is due. Once that is out it is not
+    /// asked again: it would look at what it could not read once more, and have another alert.
     fn collect_alert(&mut self, incoming: &mut Buffer, outgoing: &mut Buffer) {
-        // More than one alert there is not; the bound only keeps a surprise from becoming a loop.
-        for _ in 0..4 {
+        while self.state().wants_write() {
             let (discard, step) = self.step(incoming, outgoing, &mut |_| {}, None);
             incoming.consume(discard);
             if !matches!(step, Ok(Step::Again)) {
