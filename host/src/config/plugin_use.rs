@@ -223,11 +223,17 @@ pub(super) fn read_source(node: &Node<'_>, sharing: &Sharing) -> Option<PluginSo
     if text.contains('/') || text.ends_with(".wasm") {
         return Some(PluginSource::File(resolve(text, node.reader.base)));
     }
-    let bare = text
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if !bare || text.len() > 64 {
-        node.wrong(format!("cannot be `{}`", shorten(text)), HINT);
+    let is_bare = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if !is_bare(text) || text.len() > 64 {
+        let meant = text.to_ascii_lowercase().replace('_', "-");
+        let hint = match is_bare(&meant) && meant.len() <= 64 {
+            true => format!("names are in small letters, with `-`: write \"{meant}\""),
+            false => HINT.to_owned(),
+        };
+        node.wrong(format!("cannot be `{}`", shorten(text)), hint);
         return None;
     }
     Some(PluginSource::Bundled(text.to_owned()))

@@ -5,7 +5,10 @@
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use super::breaker::Cost;
-use crate::model::{BackendName, Hook, PluginName};
+use crate::{
+    config::nearest,
+    model::{BackendName, Hook, PluginName},
+};
 
 /// A plugin that can't be used, and why.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +28,10 @@ pub enum LoadFault {
     #[error("{} can't be read", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
 
-    #[error("no plugin named `{name}` comes with Weir; {}", bundled_hint(known))]
+    #[error(
+        "no plugin named `{name}` comes with Weir; {}",
+        bundled_hint(name, known)
+    )]
     NotBundled {
         name: String,
         known: Vec<&'static str>,
@@ -394,12 +400,16 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
     items.join(", ")
 }
 
-fn bundled_hint(known: &[&'static str]) -> String {
+fn bundled_hint(name: &str, known: &[&'static str]) -> String {
     if known.is_empty() {
         return "this build has none at all: `cargo xtask build` makes one that does".to_owned();
     }
+    let meant = match nearest(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`? "),
+        None => String::new(),
+    };
     format!(
-        "those that do: {}; a file of your own begins with `./` or `/`",
+        "{meant}those that do: {}; a file of your own begins with `./` or `/`",
         list(known)
     )
 }
@@ -422,4 +432,25 @@ fn backends_hint(known: &[BackendName]) -> String {
 fn violations_text(violations: &[Violation]) -> String {
     let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
     texts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_by_nearly_its_name_is_found_in_the_message() {
+        let known = vec!["hash", "least-conn", "round-robin"];
+        for (name, meant) in [("leastconn", "least-conn"), ("roundrobin", "round-robin")] {
+            let fault = LoadFault::NotBundled {
+                name: name.to_owned(),
+                known: known.clone(),
+            };
+            let expected = format!(
+                "no plugin named `{name}` comes with Weir; did you mean `{meant}`? those that do: `hash`, \
+                 `least-conn`, `round-robin`; a file of your own begins with `./` or `/`"
+            );
+            assert_eq!(fault.to_string(), expected);
+        }
+    }
 }

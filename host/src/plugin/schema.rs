@@ -1,6 +1,6 @@
 //! Checks a plugin's config against the JSON Schema that the plugin describes, before the plugin sees it.
 
-use jsonschema::PatternOptions;
+use jsonschema::{PatternOptions, ValidationError, error::ValidationErrorKind};
 use serde_json::Value;
 
 use super::{
@@ -40,7 +40,7 @@ impl ConfigSchema {
             .take(VIOLATIONS_LIMIT)
             .map(|error| Violation {
                 pointer: error.instance_path().to_string(),
-                message: error.to_string(),
+                message: message(&error),
             })
             .collect();
         if violations.is_empty() {
@@ -48,6 +48,20 @@ impl ConfigSchema {
         } else {
             Err(LoadFault::Config { violations })
         }
+    }
+}
+
+/// What is wrong, where the library's words would be about the schema instead.
+fn message(error: &ValidationError<'_>) -> String {
+    let place = error.instance_path().to_string();
+    match (error.kind(), place.rsplit_once('/')) {
+        (ValidationErrorKind::FalseSchema, Some((_, key))) => {
+            format!(
+                "it has no key `{}`",
+                key.replace("~1", "/").replace("~0", "~")
+            )
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -126,6 +140,13 @@ mod tests {
         for pointer in ["/draws", "/rule/0", ""] {
             assert!(pointers.contains(&pointer), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_key_that_a_plugin_does_not_have_is_told_by_its_name() {
+        let schema = json!({ "type": "object", "additionalProperties": false });
+        let found = violations(&schema, &json!({ "a/b": 1 }));
+        assert_eq!(found[0].1, "it has no key `a/b`", "{found:?}");
     }
 
     #[test]
