@@ -142,14 +142,7 @@ impl<'a> Node<'a> {
         const UNITS: &str = "units are us, ms, s, m, h and d";
         let text = match self.value() {
             DeValue::String(text) => text,
-            DeValue::Integer(number) => {
-                let number = shorten(&number.to_string());
-                self.wrong(
-                    format!("is a number without a unit: {number}"),
-                    format!("write \"{number}ms\" or \"{number}s\""),
-                );
-                return None;
-            }
+            DeValue::Integer(number) => return self.lacks_unit(number, ["ms", "s"]),
             _ => {
                 self.wrong_type(
                     "a duration",
@@ -177,18 +170,20 @@ impl<'a> Node<'a> {
         }
     }
 
+    fn lacks_unit<T>(&self, number: &impl Display, [small, large]: [&str; 2]) -> Option<T> {
+        let number = shorten(&number.to_string());
+        self.wrong(
+            format!("is a number without a unit: {number}"),
+            format!("write \"{number}{small}\" or \"{number}{large}\""),
+        );
+        None
+    }
+
     /// A number of bytes with its unit.
     pub fn size(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let text = match self.value() {
             DeValue::String(text) => text,
-            DeValue::Integer(number) => {
-                let number = shorten(&number.to_string());
-                self.wrong(
-                    format!("is a number without a unit: {number}"),
-                    format!("write \"{number}B\" or \"{number}KiB\""),
-                );
-                return None;
-            }
+            DeValue::Integer(number) => return self.lacks_unit(number, ["B", "KiB"]),
             _ => {
                 self.wrong_type("a size", "write a string like \"16KiB\"");
                 return None;
