@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Address, Bind, SocketOptions, address,
+    Address, Bind, Process, SocketOptions, address,
     bind_socket::read_socket_options,
     http2::read_protocols,
     plugin_use::Surroundings,
@@ -23,6 +23,7 @@ const MOST_LISTENERS: usize = 4_096;
 /// All addresses that are listened on, to find those given twice.
 #[derive(Default)]
 pub(super) struct Listeners {
+    /// With who listens there.
     by_address: HashMap<(Address, Place), String>,
     full: bool,
 }
@@ -166,6 +167,21 @@ fn refuse_what_does_not_fit(fields: &Fields<'_>, addresses: &[Address], socket: 
 }
 
 impl Listeners {
+    /// Where the process itself listens.
+    pub fn of(process: &Process) -> Self {
+        let mut listeners = Self::default();
+        let sockets = process.runtime_sockets.iter();
+        let sockets = sockets.map(|socket| (&socket.address, "a [[runtime_socket]]"));
+        let admin = process.admin.iter().map(|admin| (admin, "`admin`"));
+        for (address, who) in sockets.chain(admin) {
+            if !matches!(address, Address::Tcp(socket) if socket.port() == 0) {
+                let place = (address.clone(), Place::default());
+                listeners.by_address.insert(place, who.to_owned());
+            }
+        }
+        listeners
+    }
+
     /// Whether the address is free. If not, that was said.
     fn take(&mut self, bind: &Bind, frontend: &str, entry: &Node<'_>) -> bool {
         let address = &bind.address;
@@ -186,18 +202,15 @@ impl Listeners {
         }
         if let Some(other) = self.by_address.get(&(address.clone(), place.clone())) {
             entry.complain(
-                format!(
-                    "{} is already listened on by frontend `{}`",
-                    show(address),
-                    shorten(other)
-                ),
+                format!("{} is already listened on by {other}", show(address)),
                 "choose another address or port",
             );
             return false;
         }
         self.warn_of_wildcards(address, &place, entry.reader, entry);
         let key = (address.clone(), place);
-        self.by_address.insert(key, frontend.to_owned());
+        let frontend = format!("frontend `{}`", shorten(frontend));
+        self.by_address.insert(key, frontend);
         true
     }
 
@@ -223,10 +236,7 @@ impl Listeners {
         {
             reader.warning(
                 entry.span(),
-                format!(
-                    "{socket} is also covered by {wildcard} of frontend `{}`",
-                    shorten(other)
-                ),
+                format!("{socket} is also covered by {wildcard} of {other}"),
                 "connections to it come here",
             );
         }

@@ -32,15 +32,16 @@ const HTTP_KEYS: &[&str] = &[
     "ignore_probes",
 ];
 
-/// Reads all frontends. At least one is needed. `read` are the backends that are sound.
+/// Reads all frontends. At least one is needed. `read` are the backends that are sound, `listeners` the
+/// addresses that are taken already.
 pub(super) fn read_frontends(
     top: &mut Fields<'_>,
     around: &Surroundings<'_>,
     backends: &[(&str, Range<usize>)],
     read: &[Backend],
+    mut listeners: Listeners,
 ) -> Vec<Frontend> {
     let mut names = Unique::new("frontend");
-    let mut listeners = Listeners::default();
     let said = top.key_span("frontend").is_some();
     let tables = top.tables("frontend", "[[frontend]]");
     if !said {

@@ -9,6 +9,7 @@ use super::{
     Config, ConfigError, ConfigErrors, Frontend,
     acme::read_issuer,
     backend::read_backends,
+    bind::Listeners,
     cache::read_caches,
     conduct::check_tracks,
     counters::read_counters,
@@ -167,7 +168,14 @@ fn read(reader: &Reader<'_>, file: &Path, text: &str, tree: &DeTable<'_>) -> Con
         .collect();
     check_tracks(&top, &servers);
     let backend_names = top.texts_of("backend", "name");
-    let frontends = read_frontends(&mut top, &surroundings, &backend_names, &backends);
+    let listeners = Listeners::of(&process);
+    let frontends = read_frontends(
+        &mut top,
+        &surroundings,
+        &backend_names,
+        &backends,
+        listeners,
+    );
     warn_of_unused_backends(reader, &frontends, &backend_names);
     top.finish(&[
         (

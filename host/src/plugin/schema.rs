@@ -38,10 +38,7 @@ impl ConfigSchema {
             .0
             .iter_errors(config)
             .take(VIOLATIONS_LIMIT)
-            .map(|error| Violation {
-                pointer: error.instance_path().to_string(),
-                message: message(&error),
-            })
+            .map(|error| violation(&error, config))
             .collect();
         if violations.is_empty() {
             Ok(())
@@ -51,17 +48,24 @@ impl ConfigSchema {
     }
 }
 
-/// What is wrong, where the library's words would be about the schema instead.
-fn message(error: &ValidationError<'_>) -> String {
-    let place = error.instance_path().to_string();
-    match (error.kind(), place.rsplit_once('/')) {
-        (ValidationErrorKind::FalseSchema, Some((_, key))) => {
-            format!(
-                "it has no key `{}`",
-                key.replace("~1", "/").replace("~0", "~")
-            )
-        }
-        _ => error.to_string(),
+/// What is wrong and where. A key that nothing allows is named: the library speaks of its value, and of the
+/// schema.
+fn violation(error: &ValidationError<'_>, config: &Value) -> Violation {
+    let pointer = error.instance_path().to_string();
+    let around = config.pointer(&pointer).and_then(Value::as_object);
+    let is_it = |value: &Value| std::ptr::eq(value, &**error.instance());
+    let key = around
+        .filter(|_| matches!(error.kind(), ValidationErrorKind::FalseSchema))
+        .and_then(|around| around.iter().find(|(_, value)| is_it(value)));
+    match key {
+        Some((key, _)) => Violation {
+            pointer: format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+            message: format!("it has no key `{key}`"),
+        },
+        None => Violation {
+            pointer,
+            message: error.to_string(),
+        },
     }
 }
 
@@ -146,7 +150,8 @@ mod tests {
     fn a_key_that_a_plugin_does_not_have_is_told_by_its_name() {
         let schema = json!({ "type": "object", "additionalProperties": false });
         let found = violations(&schema, &json!({ "a/b": 1 }));
-        assert_eq!(found[0].1, "it has no key `a/b`", "{found:?}");
+        let expected = ("/a~1b".to_owned(), "it has no key `a/b`".to_owned());
+        assert_eq!(found, [expected]);
     }
 
     #[test]
