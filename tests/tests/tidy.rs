@@ -131,8 +131,6 @@ const LONGEST_FILE: usize = 650;
 const LONGEST_TEST: usize = 700;
 /// What may be longer since it is one story, and how long.
 const STORIES: &[(&str, usize)] = &[
-    // The way of a request, from its head to its line in the log.
-    ("host/src/frontend/exchange.rs", 800),
     // Everything that a `server` line can say.
     ("haproxy/src/translate/server.rs", 700),
 ];
