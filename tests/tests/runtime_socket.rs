@@ -74,6 +74,14 @@ async fn the_process_and_its_servers_are_shown() {
     assert!(info.contains("Name: Weir\n"), "{info}");
     assert!(info.contains(&format!("Pid: {}\n", weir.pid())), "{info}");
     assert!(info.contains("CumReq: 1\n"), "{info}");
+    for what in ["info", "stat"] {
+        let json = ask(&weir, &format!("show {what} json")).await;
+        let told = format!("Weir has no 'show {what} json'");
+        assert!(
+            json.starts_with(&told),
+            "no reader takes it for JSON: {json}"
+        );
+    }
     assert_eq!(figure(&weir, "apps", "s1", "stot").await, "1");
     assert_eq!(figure(&weir, "apps", "s1", "status").await, "no check");
     assert_eq!(figure(&weir, "web", "FRONTEND", "req_tot").await, "1");

@@ -41,6 +41,12 @@ fn socket_name(settings: &RuntimeSocket, bound: &BoundAddress) -> String {
 }
 
 pub fn info(asked: &Asked<'_>) -> String {
+    if let Some(form @ ("typed" | "json" | "desc")) = asked.arguments.first().map(String::as_str) {
+        return format!(
+            "Weir has no 'show info {form}': facts are lines of a name and a value, or at GET /metrics of the admin \
+             interface.\n"
+        );
+    }
     let mut out = String::new();
     for (name, value) in facts(asked.admin) {
         let _ = writeln!(out, "{name}: {value}");
