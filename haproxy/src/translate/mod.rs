@@ -30,6 +30,7 @@ mod matcher;
 mod options;
 mod pages;
 mod proxy;
+mod ranges;
 mod redirect;
 mod reply;
 mod resolvers;

@@ -1,209 +1,32 @@
-//! `server`, `default-server` and `server-template` lines.
+//! The options of a server, one after the other.
 
 use crate::{
     problem::Problem,
     remark::Fate,
-    text::{self, Line, Word},
-    weir::{Table, Value},
+    text::{self, Word},
 };
 
 use super::{
-    draft::Mode,
+    Server,
+    address::source,
+    send_proxy::{SendProxy, Version},
+};
+use crate::translate::{
+    check,
     site::Site,
-    strength::Strength,
-    words::{Words, number, wrong},
+    words::{Words, wrong},
 };
 
-/// What a line, or the defaults before it, say about a server.
-#[derive(Debug, Clone, Default)]
-pub struct Server {
-    pub name: String,
-    pub address: String,
-    pub check: bool,
-    pub inter: Option<String>,
-    pub fall: Option<i64>,
-    pub rise: Option<i64>,
-    pub weight: Option<i64>,
-    pub maxconn: Option<i64>,
-    pub id: Option<i64>,
-    pub cookie: Option<String>,
-    pub max_queue: Option<i64>,
-    /// `fast_interval`, `down_interval`, `port` and `address` of its check.
-    pub check_more: Table,
-    /// Keys of the server that stand as they are in weir.toml.
-    pub more: Table,
-    pub agent: Option<Table>,
-    pub observe: Table,
-    pub tls: Option<Table>,
-    /// What is said of TLS before it is known whether there is any.
-    pub tls_more: Table,
-    pub strength: Strength,
-    pub send_proxy: Option<SendProxy>,
-    /// Whether checks begin with the header, too, wherever they go.
-    pub check_send_proxy: bool,
-    /// Keywords without equivalent, or with a difference.
-    pub fate: Option<Fate>,
-}
-
-/// The PROXY header that a server is sent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    V1,
-    V2,
-}
-
-/// With what is added to it.
-#[derive(Debug, Clone)]
-pub struct SendProxy {
-    pub version: Version,
-    pub add: Vec<&'static str>,
-}
-
-impl SendProxy {
-    fn of(version: Version) -> Self {
-        Self {
-            version,
-            add: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, what: &'static str) {
-        if !self.add.contains(&what) {
-            self.add.push(what);
-        }
-    }
-
-    fn value(&self) -> Value {
-        let version = match self.version {
-            Version::V1 => "v1",
-            Version::V2 => "v2",
-        };
-        if self.add.is_empty() || self.version == Version::V1 {
-            return version.into();
-        }
-        let add: Vec<Value> = self.add.iter().map(|what| Value::from(*what)).collect();
-        Table::of("version", version).with("add", add).into()
-    }
-}
-
-/// Reads a whole `server` line.
-pub fn server(line: &Line, defaults: &Server, site: &mut Site) -> Result<Server, Problem> {
-    let mut words = Words::of(line);
-    let mut server = defaults.clone();
-    let name = words.need("a name")?;
-    server.name.clone_from(&name.text);
-    let address = words.need("an address")?;
-    let (text, fate) = self::address(&address.text).map_err(|what| wrong(address, what))?;
-    server.address = text;
-    server.note(fate);
-    server.options(&mut words, site)?;
-    Ok(server)
-}
-
-/// Reads what a `default-server` line adds.
-pub fn default_server(line: &Line, defaults: &Server, site: &mut Site) -> Result<Server, Problem> {
-    let mut server = Server {
-        fate: None,
-        ..defaults.clone()
-    };
-    server.options(&mut Words::of(line), site)?;
-    Ok(server)
-}
-
-/// What a `server-template` line stands for: a server with slots.
-pub fn server_template(line: &Line, defaults: &Server, site: &mut Site) -> Result<Server, Problem> {
-    let mut words = Words::of(line);
-    let prefix = words.need("a prefix for the names")?;
-    let count = words.need("a number")?;
-    let (first, last) = match count.text.split_once('-') {
-        None => ("1", count.text.as_str()),
-        Some(range) => range,
-    };
-    let parse = |text: &str| {
-        text.parse::<i64>()
-            .ok()
-            .filter(|number| (1..=1000).contains(number))
-    };
-    let range = parse(first)
-        .zip(parse(last))
-        .filter(|(first, last)| first <= last);
-    let (first, last) = range.ok_or_else(|| {
-        wrong(
-            count,
-            format!("`{}` is no number or range of servers", count.text),
-        )
-    })?;
-    let address = words.need("an address")?;
-    let (text, fate) = self::address(&address.text).map_err(|what| wrong(address, what))?;
-    let mut one = Server {
-        address: text,
-        ..defaults.clone()
-    };
-    one.note(fate);
-    one.options(&mut words, site)?;
-    if first != 1 {
-        one.note(Fate::nearly("they are numbered from 1"));
-    }
-    one.name.clone_from(&prefix.text);
-    one.more.set("slots", last - first + 1);
-    Ok(one)
-}
-
-/// An address in weir.toml's form.
-fn address(text: &str) -> Result<(String, Fate), String> {
-    if let Some(path) = text
-        .strip_prefix("unix@")
-        .or(text.starts_with('/').then_some(text))
-    {
-        return Ok((format!("unix:{path}"), Fate::Same));
-    }
-    if text.starts_with("abns@") || text.starts_with("fd@") || text.starts_with("sockpair@") {
-        return Err(format!(
-            "`{text}`: only addresses, names and Unix sockets can be connected to"
-        ));
-    }
-    let text = text.split_once('@').map_or(text, |(_, rest)| rest);
-    // Several colons and no brackets: an IPv6 address, whose last part is the port.
-    let (host, port) = match text.rsplit_once(':') {
-        None => (text, None),
-        Some((host, port)) => (host, Some(port)),
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() || host == "*" || host == "0.0.0.0" {
-        return Err(
-            "a server needs an address; the client's own destination is not connected to"
-                .to_owned(),
-        );
-    }
-    let bracketed = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    };
-    match port {
-        None | Some("") => Ok((bracketed, Fate::Same)),
-        Some(port) if port.starts_with(['+', '-']) => Ok((
-            bracketed,
-            Fate::nearly(format!("the port is the client's own, without `{port}`")),
-        )),
-        Some(port) => match port.parse::<u16>() {
-            Ok(0) => Ok((bracketed, Fate::Same)),
-            Ok(port) => Ok((format!("{bracketed}:{port}"), Fate::Same)),
-            Err(_) => Err(format!("`{port}` is no port")),
-        },
-    }
-}
-
 impl Server {
-    pub fn note(&mut self, fate: Fate) {
-        self.fate = Some(self.fate.take().unwrap_or(Fate::Same).and(fate));
-    }
-
     fn dropped(&mut self, what: &str) {
         self.note(Fate::dropped(what));
     }
 
-    fn options(&mut self, words: &mut Words<'_>, site: &mut Site) -> Result<(), Problem> {
+    pub(super) fn options(
+        &mut self,
+        words: &mut Words<'_>,
+        site: &mut Site,
+    ) -> Result<(), Problem> {
         while let Some(word) = words.next() {
             self.option(word, words, site)?;
         }
@@ -240,8 +63,8 @@ impl Server {
                 let time = time(words)?;
                 self.check_more.set("down_interval", time);
             }
-            "fall" => self.fall = Some(super::check::count(words)?),
-            "rise" => self.rise = Some(super::check::count(words)?),
+            "fall" => self.fall = Some(check::count(words)?),
+            "rise" => self.rise = Some(check::count(words)?),
             "weight" => self.weight = Some(words.number(0, 256)?),
             "maxconn" => {
                 self.maxconn = Some(words.number(0, i64::from(u32::MAX))?).filter(|most| *most > 0)
@@ -531,143 +354,5 @@ impl Server {
         let header = self.send_proxy.get_or_insert(SendProxy::of(Version::V2));
         header.add(add);
         Ok(())
-    }
-
-    /// Takes out what a backend of this mode cannot use.
-    pub fn fit(&mut self, mode: Mode) {
-        if mode == Mode::Tcp && self.more.remove("protocol").is_some() {
-            self.note(Fate::nearly(
-                "in TCP mode it is spoken to in whatever the client speaks",
-            ));
-        }
-        if self.send_proxy.is_some() && self.more.remove("protocol").is_some() {
-            self.note(Fate::nearly(
-                "it is spoken to in HTTP/1: a connection of HTTP/2 is many clients' and has no PROXY header",
-            ));
-        }
-        if self.check_send_proxy && self.send_proxy.is_none() {
-            self.note(Fate::nearly(
-                "checks begin with a PROXY header only if connections do (`send-proxy`)",
-            ));
-        }
-    }
-
-    /// What is said of its check besides how and how often.
-    pub fn check_table(&self) -> Table {
-        let mut table = self.check_more.clone();
-        let elsewhere = table.get("port").is_some() || table.get("address").is_some();
-        if self.send_proxy.is_some() && elsewhere && !self.check_send_proxy {
-            table.set("send_proxy", false);
-        }
-        table
-    }
-
-    /// Its table in weir.toml, without what is said of its check.
-    pub fn table(&self) -> Table {
-        let mut table =
-            Table::of("name", self.name.as_str()).with("address", self.address.as_str());
-        if let Some(id) = self.id {
-            table.set("id", id);
-        }
-        if let Some(weight) = self.weight.filter(|weight| *weight != 1) {
-            table.set("weight", weight);
-        }
-        if let Some(most) = self.maxconn {
-            table.set("max_connections", most);
-        }
-        if let Some(cookie) = self.cookie.as_ref().filter(|cookie| **cookie != self.name) {
-            table.set("persistence_key", cookie.as_str());
-        }
-        for (key, value) in self.more.iter() {
-            table.set(key, value.clone());
-        }
-        if self.observe.get("layer").is_some() {
-            match self.observe.len() {
-                1 => table.set(
-                    "observe",
-                    self.observe
-                        .get("layer")
-                        .cloned()
-                        .unwrap_or(Value::Bool(false)),
-                ),
-                _ => table.set("observe", self.observe.clone()),
-            }
-        }
-        if let Some(header) = &self.send_proxy {
-            table.set("send_proxy", header.value());
-        }
-        if self.tls.is_some() {
-            let mut tls = self.tls_more.clone();
-            self.strength.write(&mut tls);
-            match tls.is_empty() {
-                true => table.set("tls", true),
-                false => table.set("tls", tls),
-            }
-        }
-        if let Some(agent) = &self.agent {
-            table.set("agent", agent.clone());
-        }
-        table
-    }
-
-    /// Whether it is reached at the port that the client connected to.
-    pub fn is_portless(&self) -> bool {
-        !self.address.starts_with("unix:") && {
-            let after = self.address.rsplit(']').next().unwrap_or(&self.address);
-            !after.contains(':')
-        }
-    }
-}
-
-/// Where connections come from: an address, perhaps with a port or a range of ports.
-pub fn source(text: &str) -> Option<&str> {
-    let text = text.trim_end_matches(":0");
-    if text.parse::<std::net::IpAddr>().is_ok() {
-        return Some(text);
-    }
-    let (address, ports) = text.rsplit_once(':')?;
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    let is_port = |text: &str| text.parse::<u16>().is_ok();
-    let sound = match ports.split_once('-') {
-        None => is_port(ports),
-        Some((first, last)) => is_port(first) && is_port(last),
-    };
-    (sound && address.parse::<std::net::IpAddr>().is_ok()).then_some(text)
-}
-
-/// Reads a number that stands alone.
-pub fn only_number(line: &Line, least: i64, most: i64) -> Result<i64, Problem> {
-    let mut words = Words::of(line);
-    let value = number(words.need("a number")?, least, most)?;
-    words.end()?;
-    Ok(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_keep_their_meaning() {
-        let text = |written: &str| address(written).map(|(text, _)| text);
-        for (written, wanted) in [
-            ("10.0.0.1:80", "10.0.0.1:80"),
-            ("app1:5001", "app1:5001"),
-            ("10.0.0.2", "10.0.0.2"),
-            ("10.0.0.2:0", "10.0.0.2"),
-            ("[::1]:80", "[::1]:80"),
-            ("ipv4@app:80", "app:80"),
-            ("/run/a.sock", "unix:/run/a.sock"),
-            ("unix@/run/a.sock", "unix:/run/a.sock"),
-        ] {
-            assert_eq!(text(written).as_deref(), Ok(wanted), "{written}");
-        }
-        assert!(matches!(
-            address("10.0.0.1:+1000"),
-            Ok((_, Fate::Nearly(_)))
-        ));
-        assert!(
-            address("*:80").is_err() && address("a:99999").is_err() && address("abns@x").is_err()
-        );
     }
 }
