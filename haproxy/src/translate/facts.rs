@@ -225,7 +225,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// Facts that HAProxy has and Weir has not, and why.
-const ABSENT: [(&str, &str); 15] = [
+const ABSENT: [(&str, &str); 16] = [
     (
         "dst_conn",
         "connections are counted for a frontend, not for each of its addresses",
@@ -240,7 +240,11 @@ const ABSENT: [(&str, &str); 15] = [
     ),
     (
         "fe_sess_rate",
-        "rates are counted where a `stick-table` says so",
+        "rates are counted where a `stick-table` says so; `tcp-request connection track-sc0 fe_name` counts a frontend's",
+    ),
+    (
+        "fe_req_rate",
+        "rates are counted where a `stick-table` says so; `http-request track-sc0 fe_name` counts a frontend's",
     ),
     (
         "srv_sess_rate",

@@ -205,7 +205,10 @@ impl RuleReader<'_, '_> {
         let is_tcp = self.draft.mode == Mode::Tcp;
         let early = keyword(line)[0] == "tcp-request" && (is_tcp || keyword(line)[1] != "content");
         let is_client = sample.converters.is_empty() && sample.fetch.name == "src";
-        let asked = tables.asked(index, is_client, &table.counters);
+        let mut asked = tables.asked(index, is_client, &table.counters);
+        if !early {
+            asked.remove(CURRENT);
+        }
         let mut rule = self.rule(line, condition)?;
         if early {
             rule.hook = Hook::Connection;
