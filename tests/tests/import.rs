@@ -58,12 +58,10 @@ fn what_is_different_is_in_a_table_and_ends_with_2_or_not_at_all_if_strict() {
         !folder.path().join("weir.toml").exists(),
         "strict writes nothing"
     );
-    assert_eq!(
-        weir(&["check", "--haproxy", "h.cfg"], folder.path())
-            .status
-            .code(),
-        Some(2)
-    );
+    let checked = weir(&["check", "--haproxy", "h.cfg"], folder.path());
+    assert_eq!(checked.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert_eq!(told.matches("daemon").count(), 1, "{told}");
 }
 
 #[test]

@@ -88,7 +88,9 @@ pub fn check(file: &Path) -> ExitCode {
         .and_then(|import| {
             tell(&import);
             eprintln!("{}", import.remarks);
-            let warnings = proxy::check(&source(file))
+            // Told of already, all at once.
+            let untold = Source::new(file, translate, Ending::AtOnce);
+            let warnings = proxy::check(&untold)
                 .map_err(|error| format!("error: {}", proxy::with_cause(&error)))?;
             warnings
                 .iter()
@@ -113,12 +115,24 @@ pub fn source(file: &Path) -> Source {
     Source::new(file, load, Ending::AtOnce)
 }
 
+/// As a proxy that starts or reloads: its log tells what is different.
 fn load(file: &Path) -> Result<Config, ConfigErrors> {
-    let import =
-        read(file).map_err(|message| ConfigErrors::from(ConfigError::of_file(file, message)))?;
+    let import = imported(file)?;
     for remark in import.remarks.different() {
         tracing::warn!("{}", Remarks::table(std::iter::once(remark)).trim());
     }
+    config_of(file, &import)
+}
+
+fn translate(file: &Path) -> Result<Config, ConfigErrors> {
+    config_of(file, &imported(file)?)
+}
+
+fn imported(file: &Path) -> Result<Import, ConfigErrors> {
+    read(file).map_err(|message| ConfigErrors::from(ConfigError::of_file(file, message)))
+}
+
+fn config_of(file: &Path, import: &Import) -> Result<Config, ConfigErrors> {
     let config = config::parse(Path::new("weir.toml"), &import.weir)?;
     Ok(Config {
         file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
