@@ -29,7 +29,7 @@ use crate::{
         write::{ConnectionField, ResponseWrite},
     },
     model::ServerName,
-    net::Buffer,
+    net::{Buffer, BufferPool},
 };
 
 /// Interim answers to one request. Nobody needs more than a few, and each starts the wait anew.
@@ -78,14 +78,32 @@ pub enum AskError {
 pub struct Relayed {
     /// Bytes the client took, head included.
     pub bytes: u64,
+    /// Whether the client may have been sent any.
+    pub begun: bool,
     /// Why it ended early, if it did.
     pub failed: Option<RelayFailure>,
 }
 
 impl Relayed {
+    /// What came of `download`, which gives back what it borrowed.
+    pub(super) fn end(
+        download: Download,
+        failed: Option<RelayFailure>,
+        buffers: &BufferPool,
+    ) -> Self {
+        let (bytes, begun) = (download.bytes, download.is_begun());
+        buffers.give_scratch(download.into_out());
+        Self {
+            bytes,
+            begun,
+            failed,
+        }
+    }
+
     pub(super) fn nothing(failure: RelayFailure) -> Self {
         Self {
             bytes: 0,
+            begun: false,
             failed: Some(failure),
         }
     }
@@ -301,19 +319,12 @@ impl<'a> Conversation<'a> {
         };
         let body = match BodyReader::new(self.head.framing(), None) {
             Ok(body) => body,
-            Err(bad) => {
-                return Relayed {
-                    bytes: 0,
-                    failed: Some(RelayFailure::BadBody(bad)),
-                };
-            }
+            Err(bad) => return Relayed::nothing(RelayFailure::BadBody(bad)),
         };
         let buffers = &self.worker.buffers;
         let mut download = client.begin_download(&self.head, &how, body, buffers);
         let failed = self.transfer(client, &mut download).await.err();
-        let bytes = download.bytes;
-        self.worker.buffers.give_scratch(download.into_out());
-        Relayed { bytes, failed }
+        Relayed::end(download, failed, buffers)
     }
 
     async fn transfer<C: ClientSide>(

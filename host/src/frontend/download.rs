@@ -30,6 +30,8 @@ pub struct Download {
     plain: usize,
     splicing: Splicing,
     ended: bool,
+    /// The client may have been sent some of it.
+    begun: bool,
     /// Bytes taken by the client, head included.
     pub bytes: u64,
 }
@@ -55,6 +57,7 @@ impl Download {
             sent: 0,
             plain: 0,
             splicing: Splicing::default(),
+            begun: false,
             bytes: 0,
         }
     }
@@ -86,6 +89,16 @@ impl Download {
         self.ended
     }
 
+    /// Whether the client may have been sent some of it.
+    pub fn is_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// The client was sent the head by other means.
+    pub fn set_begun(&mut self) {
+        self.begun = true;
+    }
+
     /// Sends what is there already, and then a piece, which is taken away. Ready means that all was sent.
     pub fn poll_deliver(
         &mut self,
@@ -115,6 +128,7 @@ impl Download {
                 Some(Piece::Data(data)) if !data.is_empty() => data,
                 _ => break,
             };
+            self.begun = true;
             let n = match ready!(client.poll_write(cx, bytes)) {
                 Ok(n) if n > 0 => n,
                 Ok(_) | Err(_) => return Poll::Ready(Err(DownloadError::ClientGone)),
@@ -146,6 +160,7 @@ impl Download {
             *waits_for = WaitsFor::Client;
             self.encode(buffer.as_mut())?;
             if self.sent < self.out.len() {
+                self.begun = true;
                 match ready!(client.poll_write(cx, &self.out[self.sent..])) {
                     Ok(n) if n > 0 => {
                         self.sent += n;

@@ -65,7 +65,12 @@ pub enum ExchangeError {
     #[error("server {server} stopped sending its answer for {limit:?}")]
     AnswerTimedOut { server: ServerName, limit: Duration },
     #[error("server {server}: bad response body: {source}")]
-    BadAnswerBody { server: ServerName, source: BadBody },
+    BadAnswerBody {
+        server: ServerName,
+        source: BadBody,
+        /// The client has been sent some of the answer.
+        begun: bool,
+    },
     #[error("the answer could not be compressed: {0}")]
     NotCompressed(io::Error),
 }
@@ -92,13 +97,14 @@ impl ExchangeError {
             | Self::BadResponse { .. }
             | Self::TooManyInterim { .. }
             | Self::UnaskedUpgrade { .. }
-            | Self::NoUpgrade { .. } => Some(502),
+            | Self::NoUpgrade { .. }
+            | Self::BadAnswerBody { begun: false, .. } => Some(502),
             Self::ServerTimedOut { .. } => Some(504),
             Self::ClientGone
             | Self::ClientTimedOut { .. }
             | Self::AnswerTruncated { .. }
             | Self::AnswerTimedOut { .. }
-            | Self::BadAnswerBody { .. }
+            | Self::BadAnswerBody { begun: true, .. }
             | Self::NotCompressed(_) => None,
         }
     }
@@ -187,10 +193,11 @@ impl ExchangeError {
             Self::BadResponse { .. }
             | Self::TooManyInterim { .. }
             | Self::UnaskedUpgrade { .. }
-            | Self::NoUpgrade { .. } => b"PH",
+            | Self::NoUpgrade { .. }
+            | Self::BadAnswerBody { begun: false, .. } => b"PH",
             Self::AnswerTruncated { .. } => b"SD",
             Self::AnswerTimedOut { .. } => b"sD",
-            Self::BadAnswerBody { .. } => b"PD",
+            Self::BadAnswerBody { begun: true, .. } => b"PD",
             Self::NotCompressed(_) => b"RD",
         }
     }

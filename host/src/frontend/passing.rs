@@ -86,6 +86,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
             RelayFailure::BadBody(source) => ExchangeError::BadAnswerBody {
                 server: name,
                 source,
+                begun: relayed.begun,
             },
             RelayFailure::NotCompressed(source) => ExchangeError::NotCompressed(source),
             RelayFailure::ServerTimedOut => ExchangeError::AnswerTimedOut {
@@ -93,6 +94,10 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
                 limit: backend.timeouts.server,
             },
         };
+        if error.status().is_some() {
+            // The client is still to be answered.
+            return Err(error);
+        }
         self.record.failed(&error);
         Ok(match framing {
             Framing::UntilClose => Next::Reset,

@@ -258,12 +258,7 @@ pub async fn pass_on<C: ClientSide>(
         })
     })
     .await;
-    let bytes = download.bytes;
-    worker.buffers.give_scratch(download.into_out());
-    Relayed {
-        bytes,
-        failed: passed.err(),
-    }
+    Relayed::end(download, passed.err(), &worker.buffers)
 }
 
 fn failure_of(error: DownloadError) -> RelayFailure {

@@ -182,3 +182,31 @@ async fn a_client_that_stops_reading_is_given_up_and_so_is_the_server() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_answer_whose_body_is_wrong_before_anything_was_sent_is_a_bad_gateway() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let server = ManualServer::start().await;
+    let weir = Weir::start(&simple(&[server.address()], "", "")).await;
+    let mut client = weir.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut connection = server.accept().await;
+    connection.read_head().await;
+    connection
+        .send(format!("{HEAD}2\r\nhi\r\nno size\r\n"))
+        .await;
+    assert_eq!(client.response().await.status(), 502);
+    weir.stdout_line("PH--").await;
+
+    // The same client is told otherwise once it has been sent some of the answer.
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut connection = server.accept().await;
+    connection.read_head().await;
+    connection.send(format!("{HEAD}2\r\nhi\r\n")).await;
+    let begun = client.read_some().await;
+    assert!(begun.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    connection.send("no size\r\n").await;
+    let rest = client.read_to_close().await;
+    assert!(!rest.ends_with(b"0\r\n\r\n"));
+    weir.stdout_line("PD--").await;
+}

@@ -381,6 +381,7 @@ impl ClientSide for StreamClient<'_> {
         };
         // A client that is gone shows when the first piece is to be sent.
         download.bytes = self.begin(head, framing, last).unwrap_or(0);
+        download.set_begun();
         download
     }
 

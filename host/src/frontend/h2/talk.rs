@@ -391,19 +391,12 @@ impl<'a> StreamTalk<'a> {
         };
         let body = match BodyReader::new(follows, None) {
             Ok(body) => body,
-            Err(bad) => {
-                return Relayed {
-                    bytes: 0,
-                    failed: Some(RelayFailure::BadBody(bad)),
-                };
-            }
+            Err(bad) => return Relayed::nothing(RelayFailure::BadBody(bad)),
         };
         let buffers = &self.worker.buffers;
         let mut download = client.begin_download(&self.head, &how, body, buffers);
         let failed = self.transfer(client, &mut download).await.err();
-        let bytes = download.bytes;
-        self.worker.buffers.give_scratch(download.into_out());
-        Relayed { bytes, failed }
+        Relayed::end(download, failed, buffers)
     }
 
     async fn transfer<C: ClientSide>(
