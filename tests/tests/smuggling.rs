@@ -574,9 +574,18 @@ async fn an_answer_that_breaks_off_is_seen_to_break_off() {
         let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         origin.answer(Answer::bytes(format!("{head}{broken}")));
         let mut client = weir.client().await;
-        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client
+            .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await;
         let got = String::from_utf8_lossy(&client.read_to_close().await).into_owned();
         assert!(!got.contains("\r\n0\r\n"), "{broken:?} became {got:?}");
+        // What is wrong before anything was sent need not be passed on at all.
+        let status = match broken.contains("zz") {
+            true => "502",
+            false => "200",
+        };
+        let begins = format!("HTTP/1.1 {status} ");
+        assert!(got.starts_with(&begins), "{broken:?} became {got:?}");
     }
 }
 
