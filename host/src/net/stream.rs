@@ -8,10 +8,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendFlags, recv, send},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
+    task::coop,
 };
 
 use super::{Buffer, tls::TlsStream};
@@ -214,39 +218,53 @@ impl AsFd for Stream {
 /// Reads as the socket's own `poll_read` does, with a system call that doesn't go through the C library: there it
 /// is a point at which threads can be cancelled, and to say so costs as much as reading a head line.
 fn receive(stream: &TcpStream, cx: &mut Context<'_>, free: &mut [u8]) -> Poll<io::Result<usize>> {
-    loop {
-        ready!(stream.poll_read_ready(cx))?;
-        let mut received = 0;
-        let all = stream.try_io(Interest::READABLE, || {
-            received = recv(stream, &mut *free, RecvFlags::empty())?.0;
-            drained(received, free.len())
-        });
-        match all {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                return Poll::Ready(Err(error));
-            }
-            Err(_) if received == 0 => {}
-            Ok(()) | Err(_) => return Poll::Ready(Ok(received)),
-        }
-    }
+    let most = free.len();
+    poll_call(stream, cx, Interest::READABLE, most, || {
+        recv(stream, &mut *free, RecvFlags::empty()).map(|(received, _)| received)
+    })
 }
 
 /// Writes as [`receive`] reads.
 fn transmit(stream: &TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    poll_call(stream, cx, Interest::WRITABLE, bytes.len(), || {
+        send(stream, bytes, SendFlags::NOSIGNAL)
+    })
+}
+
+/// Makes a call that moves `most` bytes once the socket is ready for it. The runtime is only asked to wake the task
+/// where the socket isn't, as far as is known: that costs three times as much as to look.
+fn poll_call(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    interest: Interest,
+    most: usize,
+    mut call: impl FnMut() -> Result<usize, Errno>,
+) -> Poll<io::Result<usize>> {
     loop {
-        ready!(stream.poll_write_ready(cx))?;
-        let mut sent = 0;
-        let all = stream.try_io(Interest::WRITABLE, || {
-            sent = send(stream, bytes, SendFlags::NOSIGNAL)?;
-            drained(sent, bytes.len())
+        // A connection on which there is always something to do leaves room for the others.
+        let turn = ready!(coop::poll_proceed(cx));
+        let mut moved = None;
+        let done = stream.try_io(interest, || {
+            let count = *moved.insert(call()?);
+            drained(count, most)
         });
-        match all {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+        match (moved, done) {
+            (Some(moved), Ok(()) | Err(_)) => {
+                turn.made_progress();
+                return Poll::Ready(Ok(moved));
+            }
+            (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                turn.made_progress();
                 return Poll::Ready(Err(error));
             }
-            Err(_) if sent == 0 => {}
-            Ok(()) | Err(_) => return Poll::Ready(Ok(sent)),
+            (None, _) => {}
         }
+        // Gives the turn back, if there is nothing to wait for: the runtime counts it itself.
+        drop(turn);
+        ready!(match interest {
+            Interest::READABLE => stream.poll_read_ready(cx),
+            _ => stream.poll_write_ready(cx),
+        })?;
     }
 }
 
