@@ -2,3 +2,5 @@
 
 #[path = "../../host/src/plugin/maps/mod.rs"]
 pub mod maps;
+#[path = "../../host/src/plugin/regular.rs"]
+mod regular;
