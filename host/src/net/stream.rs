@@ -259,7 +259,7 @@ fn poll_call(
             }
             (None, _) => {}
         }
-        // Gives the turn back, if there is nothing to wait for: the runtime counts it itself.
+        // Gives the turn back: the runtime counts what follows itself.
         drop(turn);
         ready!(match interest {
             Interest::READABLE => stream.poll_read_ready(cx),

@@ -275,14 +275,15 @@ impl Proxy {
                 // A large one takes its time, in which servers are to be checked.
                 let (maps, name) = (Arc::clone(&self.maps), map.name.clone());
                 let reloading = spawn_blocking(move || maps.reload(&name));
-                match reloading.await.expect("reading a map does not panic") {
-                    Ok(Reload::Changed) => info!(map = map.name, "map loaded again"),
-                    Ok(Reload::ChangedOverEdits) => warn!(
+                match reloading.await {
+                    Ok(Ok(Reload::Changed)) => info!(map = map.name, "map loaded again"),
+                    Ok(Ok(Reload::ChangedOverEdits)) => warn!(
                         map = map.name,
                         "map loaded again: its file has changed, and what was edited while the proxy ran is gone"
                     ),
-                    Ok(Reload::Same) => {}
-                    Err(error) => error!("map not changed: {}", with_cause(&error)),
+                    Ok(Ok(Reload::Same)) => {}
+                    Ok(Err(error)) => error!("map not changed: {}", with_cause(&error)),
+                    Err(cut) => error!(map = map.name, %cut, "map not changed"),
                 }
             }
         }
