@@ -7,13 +7,14 @@
 //! 3  backend | cache | plugin | store
 //! 2  net | http | telemetry
 //! 1  config
-//! 0  model
+//! 0  model | event_loop
 //! ```
 
 pub mod backend;
 pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod event_loop;
 pub mod frontend;
 pub mod http;
 pub mod model;

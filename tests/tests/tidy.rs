@@ -2,6 +2,8 @@
 
 #[path = "tidy/floors.rs"]
 mod floors;
+#[path = "tidy/loops.rs"]
+mod loops;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -78,7 +80,10 @@ const HOST_DEPENDENCIES: &[(&str, &str)] = &[
     ("smallvec", "short lists without allocation"),
     ("socket2", "socket options"),
     ("thiserror", "error types"),
-    ("tokio", "the event loop of each worker"),
+    (
+        "tokio",
+        "the control thread, channels and notices between tasks",
+    ),
     ("toml", "the configuration file"),
     ("toml_parser", "all of its syntax errors at once"),
     ("tracing", "the proxy's own log"),
@@ -140,6 +145,25 @@ fn a_file_of_the_host_imports_from_floors_below_its_own() {
     let wrong: Vec<String> = sources("host/src")
         .iter()
         .flat_map(floors::wrong_imports)
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_runs_on_workers_waits_for_their_own_event_loop() {
+    let of_workers: Vec<_> = sources("host/src")
+        .into_iter()
+        .filter(loops::is_of_workers)
+        .collect();
+    assert!(of_workers.len() > 50, "hardly any file runs on workers");
+    let wrong: Vec<String> = of_workers
+        .iter()
+        .flat_map(|source| {
+            let words = loops::words_of_tokios_runtime(source);
+            words
+                .into_iter()
+                .map(|word| format!("{}: tokio's `{word}`; event_loop has its own", source.name))
+        })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

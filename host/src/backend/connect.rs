@@ -2,10 +2,13 @@
 
 use std::{io, time::Duration};
 
-use tokio::{io::AsyncWriteExt, time::timeout};
+use tokio::io::AsyncWriteExt;
 
 use super::{Server, ServerAddress};
-use crate::net::{HandshakeError, Stream};
+use crate::{
+    event_loop::timeout,
+    net::{HandshakeError, Stream},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -57,13 +60,13 @@ pub async fn connect(
 async fn open(server: &Server, client_port: u16) -> io::Result<Stream> {
     let origin = &server.origin;
     if let ServerAddress::Unix(path) = &server.address {
-        return origin.connect_unix(path).await.map(Stream::Unix);
+        return origin.connect_unix(path).await;
     }
     if server.address == ServerAddress::Statistics {
-        return origin.connect_inner().map(Stream::Unix);
+        return origin.connect_inner();
     }
     match server.socket_address(client_port) {
-        Some(address) => origin.connect_tcp(address).await.map(Stream::Tcp),
+        Some(address) => origin.connect_tcp(address).await,
         None => Err(io::Error::new(
             io::ErrorKind::NotFound,
             "its name has no address at the moment",

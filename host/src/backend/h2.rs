@@ -17,11 +17,7 @@ use h2::{
     client::{Builder, Connection, ResponseFuture, SendRequest},
 };
 use http::Request;
-use tokio::{
-    sync::Notify,
-    task::spawn_local,
-    time::{Instant, sleep_until, timeout, timeout_at},
-};
+use tokio::{sync::Notify, time::Instant};
 use tracing::debug;
 
 use super::{
@@ -29,7 +25,12 @@ use super::{
     gather::{Gathered, Outflow, gather},
     place::HeldConnection,
 };
-use crate::{config::ServerHttp2, http::h2::Outlet, net::Stream};
+use crate::{
+    config::ServerHttp2,
+    event_loop::{Timer, spawn_local, timeout, timeout_at},
+    http::h2::Outlet,
+    net::Stream,
+};
 
 /// Connections by server. Not shared between threads.
 #[derive(Debug, Default)]
@@ -319,7 +320,7 @@ impl Keeper {
     async fn watch(&mut self, connection: Connection<Gathered, Bytes>) -> String {
         let mut connection = pin!(connection);
         let mut phase = Phase::Idle;
-        let mut timer = pin!(sleep_until(Instant::now() + self.idle_timeout));
+        let mut timer = Timer::new(Instant::now() + self.idle_timeout);
         poll_fn(|cx| {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(match ended {
@@ -345,9 +346,9 @@ impl Keeper {
                 };
                 if next != phase {
                     phase = next;
-                    timer.as_mut().reset(Instant::now() + self.limit(phase));
+                    timer.reset(Instant::now() + self.limit(phase));
                 }
-                if timer.as_mut().poll(cx).is_pending() {
+                if timer.poll(cx).is_pending() {
                     return Poll::Pending;
                 }
                 match phase {
@@ -357,7 +358,7 @@ impl Keeper {
                         // One that is still unanswered from before will do as well.
                         let _ = self.pings.send_ping(Ping::opaque());
                         phase = Phase::Pinged;
-                        timer.as_mut().reset(Instant::now() + self.limit(phase));
+                        timer.reset(Instant::now() + self.limit(phase));
                     }
                 }
             }

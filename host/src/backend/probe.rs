@@ -8,8 +8,9 @@ use hyper::{
     body::{Body, Bytes, Incoming},
     client::conn::{http1, http2},
     header,
+    rt::Executor,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout},
@@ -18,6 +19,7 @@ use tokio::{
 use super::{Server, ServerAddress};
 use crate::{
     config::{Check, CheckKind, HttpCheck, SendProxy, Step},
+    event_loop::spawn_local,
     net::{
         HandshakeError, Stream,
         proxy_protocol::{Checked, write_v1, write_v2},
@@ -80,8 +82,8 @@ impl fmt::Display for Passed {
 }
 
 /// A connection that a check is made on.
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+trait Wire: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Wire for T {}
 
 /// Checks `server` once.
 pub async fn probe(server: &Server, check: &Check) -> Result<Passed, CheckFailure> {
@@ -143,17 +145,17 @@ async fn connect(server: &Server, check: &Check) -> io::Result<Stream> {
     let endpoint = &check.endpoint;
     let elsewhere = endpoint.address.is_some() || endpoint.port.is_some();
     if let (ServerAddress::Unix(path), false) = (&server.address, elsewhere) {
-        return server.origin.connect_unix(path).await.map(Stream::Unix);
+        return server.origin.connect_unix(path).await;
     }
     if let (ServerAddress::Statistics, false) = (&server.address, elsewhere) {
-        return server.origin.connect_inner().map(Stream::Unix);
+        return server.origin.connect_inner();
     }
     let ip = endpoint.address.or(there.map(|address| address.ip()));
     let port = endpoint.port.or(there.map(|address| address.port()));
     match (ip, port.filter(|port| *port > 0)) {
         (Some(ip), Some(port)) => {
             let address = SocketAddr::new(ip, port);
-            server.origin.connect_tcp(address).await.map(Stream::Tcp)
+            server.origin.connect_tcp(address).await
         }
         _ => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -326,6 +328,16 @@ fn serving(body: &[u8]) -> Option<u8> {
     }
 }
 
+/// Where a connection of HTTP/2 has its own tasks run.
+#[derive(Debug, Clone, Copy)]
+struct OnThisThread;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
+    fn execute(&self, task: F) {
+        spawn_local(task);
+    }
+}
+
 /// Sends a request and reads the answer; its body only if it is wanted, and no more than is looked at.
 async fn exchange(
     stream: Box<dyn Wire>,
@@ -335,7 +347,7 @@ async fn exchange(
 ) -> Result<(StatusCode, HeaderMap, Bytes), CheckFailure> {
     let stream = TokioIo::new(stream);
     if http2 {
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+        let (mut sender, connection) = http2::handshake(OnThisThread, stream)
             .await
             .map_err(CheckFailure::Response)?;
         let answer = async {

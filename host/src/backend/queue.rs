@@ -10,12 +10,10 @@ use std::{
     },
 };
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{backend_state::BackendState, place::Place, server_state::ServerState};
+use crate::event_loop::timeout_at;
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {

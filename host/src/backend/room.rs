@@ -8,10 +8,11 @@ use std::sync::{
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    time::Instant,
 };
 
 use super::QueueError;
+use crate::event_loop::timeout_at;
 
 /// How many may be in, who waits, and how the number changes with the configuration.
 #[derive(Debug)]

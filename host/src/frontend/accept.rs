@@ -2,7 +2,7 @@
 
 use std::{io, rc::Rc, sync::Arc, time::Duration};
 
-use tokio::{sync::Notify, task::spawn_local, time::sleep};
+use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use super::{
@@ -11,7 +11,10 @@ use super::{
     sources::FromSource,
     worker::Worker,
 };
-use crate::net::{Listener, ListenerId, PeerAddress};
+use crate::{
+    event_loop::{sleep, spawn_local},
+    net::{Listener, ListenerId, PeerAddress},
+};
 
 /// How long to leave the kernel's backlog alone when there is no descriptor left for a client.
 const BACK_OFF: Duration = Duration::from_millis(50);

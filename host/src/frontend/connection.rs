@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     config::{Alpn, Mode},
+    event_loop::last_look,
     http::bad::BadRequest,
     net::{Incoming, ListenerId},
 };
@@ -187,7 +188,7 @@ async fn one_request(
     frontend: usize,
 ) -> Next {
     let settings = &generation.shared.frontends[frontend];
-    let began = Instant::now();
+    let began = last_look();
     let limit = settings.timeouts.http_request;
     // A client may take its time before its first request, but not twice.
     let from = if client.requests == 0 {
@@ -205,7 +206,8 @@ async fn one_request(
             settings.metrics.requested();
             // The next request to arrive anywhere is read into memory that was used a moment ago.
             client.release_buffer();
-            let mut exchange = Exchange::new(worker, generation, frontend, client, head, record);
+            let mut exchange =
+                Exchange::new(worker, generation, frontend, client, head, &mut record);
             let next = exchange.serve().await;
             exchange.end();
             return next;

@@ -412,12 +412,21 @@ impl<'a> Conversation<'a> {
     }
 
     /// Gives what was borrowed back and keeps the rest.
-    pub fn end(self) -> Reached {
-        self.upload.end(&self.worker.buffers);
-        self.worker.give_response_head(self.head);
-        if let Some(buffer) = self.buffer {
-            self.worker.buffers.give(buffer);
+    pub fn end(self: Box<Self>) -> Reached {
+        // Each part is taken out of the box by itself: that copies less than all of it at once.
+        let Self {
+            worker,
+            reached,
+            upload,
+            head,
+            buffer,
+            ..
+        } = *self;
+        upload.end(&worker.buffers);
+        worker.give_response_head(head);
+        if let Some(buffer) = buffer {
+            worker.buffers.give(buffer);
         }
-        self.reached
+        reached
     }
 }

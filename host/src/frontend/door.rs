@@ -3,7 +3,6 @@
 
 use std::{cell::Cell, future::Future, rc::Rc, time::Duration};
 
-use tokio::time::timeout;
 use tracing::info;
 
 use super::{
@@ -18,6 +17,7 @@ use super::{
 };
 use crate::{
     config::{AcceptProxy, Mode},
+    event_loop::timeout,
     model::{ConnectionVerdict, Fault, Hook, Refusal},
     net::{
         ListenerId, PeerAddress, Stream,

@@ -2,7 +2,7 @@
 //! request: ask filters, choose a backend, ask persistence, reach a server, send and receive, ask
 //! response filters, answer.
 
-use std::{rc::Rc, sync::Arc};
+use std::{pin::pin, rc::Rc, sync::Arc};
 
 use super::{
     answer::Answer,
@@ -58,7 +58,7 @@ pub struct Exchange<'a, C> {
     /// Who a trusted proxy says the client is.
     pub(super) forwarded: Option<Box<ForwardedClient>>,
     pub(super) id: RequestId,
-    pub(super) record: Record,
+    pub(super) record: &'a mut Record,
     /// For whatever answer the client gets; collected from filters.
     pub(super) response_edits: Vec<Edit>,
     /// The backend that was chosen, once one was.
@@ -94,7 +94,7 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         frontend: usize,
         client: &'a mut C,
         head: Box<RequestHead>,
-        mut record: Record,
+        record: &'a mut Record,
     ) -> Self {
         let settings = &generation.shared.frontends[frontend];
         record.notes = worker.stories.open(&generation.shared.why, &settings.name);
@@ -232,10 +232,10 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     /// Lets the client wait for an answer that a filter has made.
     async fn hold_back(&mut self, frontend: &Frontend) -> Result<(), ExchangeError> {
         let mut watch = self.client.watch();
-        let held = async {
+        let held = pin!(async {
             tarpit::hold_back(&*self.client, frontend.timeouts.tarpit).await;
             Ok(())
-        };
+        });
         unless_gone(&mut watch, held).await?;
         self.record.held_back();
         Ok(())

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
@@ -22,6 +22,7 @@ use crate::{
         ConnectError, InRoom, Place, PoolKey, QueueError, Seen, Server, StreamSlot, connect,
     },
     config::{Redispatch, ServerProtocol},
+    event_loop::sleep,
     model::Outcome,
     net::{Stream, TlsConnector},
 };
@@ -323,7 +324,8 @@ pub trait Seek {
             Some(send) => introduction(send, &self.known(frontend, backend)),
             None => Vec::new(),
         };
-        let connected = connect(server, port, &introduction, limit).await;
+        // In a box, so that an exchange with a kept connection need not have room for it.
+        let connected = Box::pin(connect(server, port, &introduction, limit)).await;
         warn_of_handshake(backend, server, connected.as_ref().err());
         Ok(Connection::Http1(connected?, key, false))
     }

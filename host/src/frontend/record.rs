@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     backend::{Place, ServerState},
+    event_loop::last_look,
     http::request::RequestHead,
     model::{Edit, Fault, Input},
     net::PeerAddress,
@@ -174,7 +175,7 @@ impl Record {
 
     pub fn answered(&mut self, status: u16) {
         self.status = Some(status);
-        self.answered = Some(Instant::now());
+        self.answered = Some(last_look());
     }
 
     /// A cache has the answer.

@@ -19,6 +19,8 @@ use crate::net::{Buffer, Deadline, Pipe, Stream};
 const PATIENCE: u32 = 4;
 /// What counts as a small piece.
 const SMALL: usize = 8 * 1024;
+/// The most that the system moves at a time.
+const PIECE: usize = 256 * 1024;
 
 /// How long either side may do nothing.
 #[derive(Debug, Clone, Copy)]
@@ -105,12 +107,14 @@ impl Way {
         }
     }
 
+    /// `last`: nothing goes the other way any more.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Stream,
         to: &mut Stream,
         worker: &Worker,
+        last: bool,
     ) -> Poll<Result<(), Broken>> {
         loop {
             ready!(self.poll_deliver(cx, to)).map_err(|_| Broken::Receiver)?;
@@ -128,6 +132,11 @@ impl Way {
                 }
                 WayState::Closing => {
                     self.rest(worker);
+                    if last && to.is_plain() {
+                        // Its connection is closed next, which says the same.
+                        self.state = WayState::Closed;
+                        return Poll::Ready(Ok(()));
+                    }
                     let told = ready!(to.poll_shutdown(cx));
                     self.state = WayState::Closed;
                     told.map_err(|_| Broken::Receiver)?;
@@ -181,7 +190,7 @@ impl Way {
             ready!(from.poll_readable(cx))?;
             match self.pipe(worker) {
                 Ok(pipe) => {
-                    let count = ready!(pipe.poll_fill(cx, from, usize::MAX))?;
+                    let count = ready!(pipe.poll_fill(cx, from, PIECE))?;
                     self.weigh(count < SMALL);
                     return Poll::Ready(Ok(count));
                 }
@@ -260,12 +269,12 @@ pub async fn relay(
     let mut moved = Instant::now();
     let mut before = None;
     let end = poll_fn(|cx| {
-        match up.poll(cx, client, server, worker) {
+        match up.poll(cx, client, server, worker, down.is_over()) {
             Poll::Ready(Err(Broken::Sender)) => return Poll::Ready(SessionEnd::ClientGone),
             Poll::Ready(Err(Broken::Receiver)) => return Poll::Ready(SessionEnd::ServerGone),
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
-        match down.poll(cx, server, client, worker) {
+        match down.poll(cx, server, client, worker, up.is_over()) {
             Poll::Ready(Err(Broken::Sender)) => return Poll::Ready(SessionEnd::ServerGone),
             Poll::Ready(Err(Broken::Receiver)) => return Poll::Ready(SessionEnd::ClientGone),
             Poll::Ready(Ok(())) | Poll::Pending => {}

@@ -1,7 +1,11 @@
 //! The part of an exchange that is a talk with a server: reaching one, sending it the request, and waiting for the head
 //! of its answer.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 use http::uri::Scheme;
 use smallvec::SmallVec;
@@ -53,8 +57,10 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
         let mut freshness = Freshness::Any;
         loop {
             let mut watch = self.client.watch();
-            let reached = self.reach(frontend, backend, local, wanted, freshness);
-            let reached = unless_gone(&mut watch, reached).await?;
+            let reached = {
+                let reaching = pin!(self.reach(frontend, backend, local, wanted, freshness));
+                unless_gone(&mut watch, reaching).await?
+            };
             let server = reached.server();
             let name = &backend.servers[server].name;
             let limits = Limits {
@@ -222,12 +228,12 @@ impl<'a, C: ClientSide> Exchange<'a, C> {
     }
 }
 
-/// Goes on until the client has gone.
+/// Goes on until the client has gone. The step stays where it is: to hand a future on is to copy all that it will
+/// ever hold.
 pub(super) async fn unless_gone<T>(
     watch: &mut impl Watch,
-    step: impl Future<Output = Result<T, ExchangeError>>,
+    mut step: Pin<&mut impl Future<Output = Result<T, ExchangeError>>>,
 ) -> Result<T, ExchangeError> {
-    let mut step = pin!(step);
     poll_fn(|cx| match step.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(done),
         Poll::Pending => watch.poll_gone(cx).map(|()| Err(ExchangeError::ClientGone)),
@@ -245,7 +251,7 @@ impl<C: ClientSide> Seek for Exchange<'_, C> {
     }
 
     fn record(&mut self) -> &mut Record {
-        &mut self.record
+        self.record
     }
 
     fn known<'b>(&'b self, frontend: &'b Frontend, backend: &'b Backend) -> Facts<'b> {

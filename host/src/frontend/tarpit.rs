@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{facts::Vars, side::ClientSide};
+use crate::event_loop::sleep;
 
 /// The variable, and what says that the answer is to be held back.
 const VARIABLE: (&str, &str) = ("tarpit", "yes");

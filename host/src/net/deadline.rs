@@ -1,20 +1,17 @@
 //! One timer per connection, moved often and armed seldom.
 //!
 //! Every phase of an exchange has its own time limit, so the limit moves several times per request.
-//! Re-arming tokio's timer each time costs more than parsing the request. So the timer is left armed
+//! Re-arming a timer each time costs more than parsing the request. So the timer is left armed
 //! at the earliest time it was ever asked for; when it fires early, it is armed again for the real one.
 
 use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use tokio::{
-    task::coop,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::Instant;
+
+use crate::event_loop::Timer;
 
 /// A point in time that can be moved cheaply and waited for beside something else.
 #[derive(Debug)]
@@ -26,9 +23,7 @@ pub struct Deadline {
 #[derive(Debug)]
 struct Armed {
     at: Instant,
-    sleep: Pin<Box<Sleep>>,
-    /// Whom the timer wakes, as far as that is known.
-    waker: Option<Waker>,
+    timer: Timer,
 }
 
 impl Deadline {
@@ -56,18 +51,15 @@ impl Deadline {
     /// Ready once the deadline has passed. Registers the task to be woken then.
     pub fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let at = self.at;
-        let armed = self.armed.get_or_insert_with(|| Armed::new(at));
+        let armed = self.armed.get_or_insert_with(|| Armed {
+            at,
+            timer: Timer::new(at),
+        });
         if at < armed.at {
             armed.rearm(at);
         }
-        if armed.will_wake(cx.waker()) {
-            return Poll::Pending;
-        }
         loop {
-            // A task that has done a lot in one go is told to come again before the timer hears of it.
-            let is_heard = coop::has_budget_remaining();
-            if armed.sleep.as_mut().poll(cx).is_pending() {
-                armed.waker = is_heard.then(|| cx.waker().clone());
+            if armed.timer.poll(cx).is_pending() {
                 return Poll::Pending;
             }
             if Instant::now() >= at {
@@ -79,25 +71,9 @@ impl Deadline {
 }
 
 impl Armed {
-    fn new(at: Instant) -> Self {
-        Self {
-            at,
-            sleep: Box::pin(sleep_until(at)),
-            waker: None,
-        }
-    }
-
     fn rearm(&mut self, at: Instant) {
-        self.sleep.as_mut().reset(at);
+        self.timer.reset(at);
         self.at = at;
-        self.waker = None;
-    }
-
-    /// Whether the timer is still to fire and wakes that task then. Telling it the task each time costs about as
-    /// much as looking for a line's end.
-    fn will_wake(&self, waker: &Waker) -> bool {
-        let known = self.waker.as_ref();
-        !self.sleep.is_elapsed() && known.is_some_and(|known| known.will_wake(waker))
     }
 }
 
@@ -113,7 +89,7 @@ fn far_future(now: Instant) -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
+    use std::{future::poll_fn, task::Waker};
 
     use super::*;
 

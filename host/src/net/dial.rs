@@ -1,6 +1,7 @@
 //! Connecting from a place of one's own: a network namespace, a source address. Knows nothing of servers.
 
 use std::{
+    future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
     path::Path,
@@ -10,12 +11,14 @@ use std::{
     },
 };
 
-use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use rustix::{io::Errno, net::sockopt::socket_error};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::{InnerDoor, Namespace};
-use crate::config::Source;
+use super::{InnerDoor, Namespace, Stream};
+use crate::{
+    config::Source,
+    event_loop::{Watched, Way},
+};
 
 /// Ports of a range that are tried for one connection; the rest are most likely taken as well.
 const TRIES: u32 = 64;
@@ -50,7 +53,7 @@ impl Origin {
     }
 
     /// Connects to what the proxy itself serves.
-    pub fn connect_inner(&self) -> io::Result<UnixStream> {
+    pub fn connect_inner(&self) -> io::Result<Stream> {
         match &self.inner {
             Some(door) => door.enter(),
             None => Err(io::ErrorKind::ConnectionRefused.into()),
@@ -60,9 +63,8 @@ impl Origin {
     /// Connects to `address`. Nagle's algorithm is off: heads and bodies are written in one piece.
     ///
     /// Dropping the future closes the half-open connection.
-    pub async fn connect_tcp(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let stream = match (&self.namespace, &self.source) {
-            (None, None) => TcpStream::connect(address).await?,
+    pub async fn connect_tcp(&self, address: SocketAddr) -> io::Result<Stream> {
+        let socket = match (&self.namespace, &self.source) {
             (_, None) => connect(self.socket(address).await?, address).await?,
             (_, Some(source)) => match source.ports {
                 None => {
@@ -76,22 +78,27 @@ impl Origin {
                 }
             },
         };
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(Stream::Tcp(socket))
     }
 
     /// Namespaces have no say in paths.
-    pub async fn connect_unix(&self, path: &Path) -> io::Result<UnixStream> {
-        UnixStream::connect(path).await
+    pub async fn connect_unix(&self, path: &Path) -> io::Result<Stream> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        let to = SockAddr::unix(path)?;
+        connect_to(socket, &to).await.map(Stream::Unix)
     }
 
     async fn socket(&self, to: SocketAddr) -> io::Result<Socket> {
         let domain = Domain::for_address(to);
         let socket = match &self.namespace {
-            Some(namespace) => namespace.make_socket(domain).await?,
-            None => Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?,
+            Some(namespace) => {
+                let socket = namespace.make_socket(domain).await?;
+                socket.set_nonblocking(true)?;
+                socket
+            }
+            None => Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?,
         };
-        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
         Ok(socket)
     }
 
@@ -103,7 +110,7 @@ impl Origin {
         first: u16,
         last: u16,
         address: SocketAddr,
-    ) -> io::Result<TcpStream> {
+    ) -> io::Result<Watched> {
         let ports = u32::from(last - first) + 1;
         let mut taken = io::Error::from(io::ErrorKind::AddrInUse);
         for _ in 0..TRIES.min(ports) {
@@ -132,10 +139,30 @@ impl Origin {
     }
 }
 
-async fn connect(socket: Socket, address: SocketAddr) -> io::Result<TcpStream> {
-    TcpSocket::from_std_stream(socket.into())
-        .connect(address)
-        .await
+async fn connect(socket: Socket, address: SocketAddr) -> io::Result<Watched> {
+    connect_to(socket, &address.into()).await
+}
+
+async fn connect_to(socket: Socket, address: &SockAddr) -> io::Result<Watched> {
+    match socket.connect(address) {
+        Ok(()) => return Watched::connected(socket.into()),
+        // An interrupted one goes on by itself as well.
+        Err(error)
+            if matches!(
+                Errno::from_io_error(&error),
+                Some(Errno::INPROGRESS | Errno::INTR)
+            ) => {}
+        Err(error) => return Err(error),
+    }
+    let socket = Watched::connecting(socket.into())?;
+    poll_fn(|cx| socket.poll_ready(Way::Write, cx)).await?;
+    if !socket.may_have_failed() {
+        return Ok(socket);
+    }
+    match socket_error(&socket)? {
+        Ok(()) => Ok(socket),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Fixes the address and leaves the port to the moment of connecting, when the system can reuse ports

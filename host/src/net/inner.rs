@@ -2,7 +2,10 @@
 
 use std::{io, os::unix::net::UnixStream as StdUnixStream};
 
-use tokio::{net::UnixStream, sync::mpsc};
+use tokio::sync::mpsc;
+
+use super::Stream;
+use crate::event_loop::Watched;
 
 /// So many may wait to be let in; more are refused.
 const MOST_WAITING: usize = 64;
@@ -21,12 +24,12 @@ impl InnerDoor {
     }
 
     /// A connection to whoever takes visitors in. Refused where nobody does, or too many wait.
-    pub fn enter(&self) -> io::Result<UnixStream> {
+    pub fn enter(&self) -> io::Result<Stream> {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
         theirs.set_nonblocking(true)?;
         match self.0.try_send(theirs) {
-            Ok(()) => UnixStream::from_std(ours),
+            Ok(()) => Watched::connected(ours.into()).map(Stream::Unix),
             Err(_) => Err(io::ErrorKind::ConnectionRefused.into()),
         }
     }
@@ -34,7 +37,10 @@ impl InnerDoor {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixStream,
+    };
 
     use super::*;
 

@@ -1,28 +1,30 @@
 //! Listening sockets: binding, inheriting, and one accept queue per worker.
 
 use std::{
-    fmt, fs, io,
-    net::{SocketAddr, TcpListener as StdTcpListener},
+    fmt, fs,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
     os::{
         fd::OwnedFd,
-        unix::{
-            fs::{FileTypeExt, PermissionsExt},
-            net::UnixListener as StdUnixListener,
-        },
+        unix::fs::{FileTypeExt, PermissionsExt},
     },
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
 
 use super::{
     Namespace, NamespaceError, PeerAddress, Stream,
     account::{self, AccountError},
     handover::activated,
 };
-use crate::config::{Address, SocketOptions};
+use crate::{
+    config::{Address, SocketOptions},
+    event_loop::{Watched, Way},
+};
 
 /// Connections that may wait to be accepted, per listener and worker.
 const BACKLOG: i32 = 4096;
@@ -360,11 +362,11 @@ pub(super) fn duplicate(fd: i32) -> io::Result<OwnedFd> {
 #[derive(Debug)]
 pub enum Listener {
     Tcp {
-        socket: TcpListener,
+        socket: Watched,
         /// What every client has connected to, unless that can be any address of the machine.
         local: Option<SocketAddr>,
     },
-    Unix(UnixListener),
+    Unix(Watched),
 }
 
 /// A client that was accepted.
@@ -377,18 +379,16 @@ pub struct Incoming {
 }
 
 impl Listener {
-    /// Must be called within a worker's runtime.
+    /// Must be called within a worker's event loop.
     pub fn register(socket: Socket) -> io::Result<Self> {
         if socket.domain()? == Domain::UNIX {
-            let listener: StdUnixListener = socket.into();
-            Ok(Self::Unix(UnixListener::from_std(listener)?))
+            Ok(Self::Unix(Watched::listening(socket.into())?))
         } else {
             // Accepted sockets take it over from the one that listens, on Linux.
             socket.set_tcp_nodelay(true)?;
             let local = socket.local_addr()?.as_socket();
-            let listener: StdTcpListener = socket.into();
             Ok(Self::Tcp {
-                socket: TcpListener::from_std(listener)?,
+                socket: Watched::listening(socket.into())?,
                 local: local.filter(|address| !address.ip().is_unspecified()),
             })
         }
@@ -398,17 +398,22 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Incoming> {
         match self {
             Self::Tcp { socket, local } => {
-                let (stream, peer) = socket.accept().await?;
+                let (accepted, peer) = accept(socket).await?;
+                let stream = Stream::Tcp(Watched::connected(accepted)?);
+                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                let Some(peer) = peer else {
+                    return Err(io::Error::other("a client without an address"));
+                };
                 Ok(Incoming {
-                    local: local.or_else(|| stream.local_addr().ok()),
-                    stream: Stream::Tcp(stream),
+                    local: local.or_else(|| stream.local_address()),
+                    stream,
                     peer: PeerAddress::Ip(peer),
                 })
             }
             Self::Unix(socket) => {
-                let (stream, _) = socket.accept().await?;
+                let (accepted, _) = accept(socket).await?;
                 Ok(Incoming {
-                    stream: Stream::Unix(stream),
+                    stream: Stream::Unix(Watched::connected(accepted)?),
                     peer: PeerAddress::Unix,
                     local: None,
                 })
@@ -417,9 +422,23 @@ impl Listener {
     }
 }
 
+async fn accept(socket: &Watched) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+    loop {
+        poll_fn(|cx| socket.poll_ready(Way::Read, cx)).await?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        match socket.try_call(Way::Read, || Ok(acceptfrom_with(socket, flags)?)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            accepted => return accepted,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
+    use std::{
+        net::TcpListener as StdTcpListener,
+        os::{fd::AsRawFd, unix::net::UnixListener as StdUnixListener},
+    };
 
     use super::*;
 
@@ -454,10 +473,8 @@ mod tests {
             let _client = tokio::net::TcpStream::connect(to).await.unwrap();
             let incoming = listener.accept().await.unwrap();
             assert_eq!(incoming.local, Some(to));
-            let Stream::Tcp(stream) = incoming.stream else {
-                panic!("a stream of TCP");
-            };
-            assert!(stream.nodelay().unwrap(), "{bound}");
+            let delays = rustix::net::sockopt::tcp_nodelay(&incoming.stream).map(|off| !off);
+            assert!(!delays.unwrap(), "{bound}");
         }
     }
 

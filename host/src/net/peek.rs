@@ -1,20 +1,12 @@
 //! Looking at a connection's first bytes without taking them: whoever reads the connection later, a TLS
 //! handshake, a request or a session, finds it untouched.
 
-use std::{
-    io,
-    os::fd::AsFd,
-    pin::pin,
-    task::{Context, Poll, Waker},
-};
+use std::{future::poll_fn, io};
 
 use rustix::net::{RecvFlags, recv};
-use tokio::{
-    io::{Interest, Ready},
-    net::{TcpStream, UnixStream},
-};
 
 use super::Stream;
+use crate::event_loop::{Watched, Way};
 
 impl Stream {
     /// Waits for first bytes until `is_enough` says so of what is there, `buffer` is full, or the other side
@@ -26,8 +18,7 @@ impl Stream {
         is_enough: impl FnMut(&[u8]) -> bool,
     ) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => peek(stream, buffer, is_enough).await,
-            Self::Unix(stream) => peek(stream, buffer, is_enough).await,
+            Self::Tcp(socket) | Self::Unix(socket) => peek(socket, buffer, is_enough).await,
             Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -35,8 +26,7 @@ impl Stream {
     /// Whether the other side has said that it sends no more, be there data of before or not.
     pub fn is_read_closed(&self) -> bool {
         match self {
-            Self::Tcp(stream) => is_read_closed(stream),
-            Self::Unix(stream) => is_read_closed(stream),
+            Self::Tcp(socket) | Self::Unix(socket) => socket.is_read_closed(),
             Self::Tls(stream) => stream.socket().is_read_closed(),
         }
     }
@@ -47,8 +37,9 @@ impl Stream {
         while count > 0 {
             let part = &mut away[..count.min(512)];
             let taken = match self {
-                Self::Tcp(stream) => recv(stream, part, RecvFlags::DONTWAIT)?.0,
-                Self::Unix(stream) => recv(stream, part, RecvFlags::DONTWAIT)?.0,
+                Self::Tcp(socket) | Self::Unix(socket) => {
+                    recv(socket, part, RecvFlags::DONTWAIT)?.0
+                }
                 Self::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
             };
             if taken == 0 {
@@ -60,50 +51,18 @@ impl Stream {
     }
 }
 
-/// What both kinds of socket can do.
-trait Socket: AsFd {
-    async fn readiness(&self) -> io::Result<Ready>;
-    fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
-}
-
-impl Socket for TcpStream {
-    async fn readiness(&self) -> io::Result<Ready> {
-        self.ready(Interest::READABLE).await
-    }
-
-    fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        self.try_io(Interest::READABLE, read)
-    }
-}
-
-impl Socket for UnixStream {
-    async fn readiness(&self) -> io::Result<Ready> {
-        self.ready(Interest::READABLE).await
-    }
-
-    fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        self.try_io(Interest::READABLE, read)
-    }
-}
-
-/// Looks once and waits for nothing.
-fn is_read_closed(socket: &impl Socket) -> bool {
-    let mut context = Context::from_waker(Waker::noop());
-    let ready = pin!(socket.readiness()).poll(&mut context);
-    matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
-}
-
 async fn peek(
-    socket: &impl Socket,
+    socket: &Watched,
     buffer: &mut [u8],
     mut is_enough: impl FnMut(&[u8]) -> bool,
 ) -> io::Result<usize> {
     loop {
-        let ready = socket.readiness().await?;
-        let looked = socket.try_read(|| {
+        poll_fn(|cx| socket.poll_ready(Way::Read, cx)).await?;
+        let closed = socket.is_read_closed();
+        let looked = socket.try_call(Way::Read, || {
             let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
             let (seen, _) = recv(socket, &mut *buffer, flags)?;
-            let last = seen == 0 || seen == buffer.len() || ready.is_read_closed();
+            let last = seen == 0 || seen == buffer.len() || closed;
             match last || is_enough(&buffer[..seen]) {
                 true => Ok(seen),
                 // Drops what is known of the socket's readiness, so that the next look waits for an event.
@@ -121,7 +80,7 @@ async fn peek(
 mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
     };
 
     use super::*;
@@ -132,12 +91,12 @@ mod tests {
         let far = far.await.unwrap();
         far.set_nodelay(true).unwrap();
         let (near, _) = listener.accept().await.unwrap();
-        (Stream::Tcp(near), far)
+        (Stream::of_tokio(near), far)
     }
 
     #[tokio::test]
     async fn bytes_are_waited_for_and_stay_where_they_are() {
-        let (near, mut far) = pair().await;
+        let (mut near, mut far) = pair().await;
         let mut buffer = [0; 16];
         let sending = async {
             for byte in *b"hello" {
@@ -149,9 +108,6 @@ mod tests {
         let (seen, ()) = tokio::join!(seen, sending);
         assert_eq!(seen.unwrap(), 5);
         near.discard(2).unwrap();
-        let Stream::Tcp(mut near) = near else {
-            panic!("it is a TCP connection");
-        };
         let mut rest = [0; 3];
         near.read_exact(&mut rest).await.unwrap();
         assert_eq!(&rest, b"llo");

@@ -3,15 +3,15 @@
 use std::{
     cell::{Cell, RefCell},
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
-use tokio::io::Interest;
 
 use super::Stream;
+use crate::event_loop::{Watched, Way};
 
 /// What a pipe is asked to hold. The system may grant less, which costs calls and nothing else.
 const SIZE: usize = 256 * 1024;
@@ -67,11 +67,12 @@ impl Pipe {
     ) -> Poll<io::Result<usize>> {
         debug_assert!(self.is_empty(), "a full pipe looks like a silent socket");
         let most = most.min(self.size);
+        let from = from.plain()?;
         loop {
-            ready!(from.poll_readable(cx))?;
-            let moved = from.try_splice(Interest::READABLE, |socket| {
+            ready!(from.poll_ready(Way::Read, cx))?;
+            let moved = from.try_call(Way::Read, || {
                 let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-                Ok(splice(socket, None, &self.write, None, most, flags)?)
+                Ok(splice(from, None, &self.write, None, most, flags)?)
             });
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -86,11 +87,12 @@ impl Pipe {
 
     /// Moves some of what is in the pipe to `to`; says how much.
     pub fn poll_drain(&mut self, cx: &mut Context<'_>, to: &Stream) -> Poll<io::Result<usize>> {
+        let to = to.plain()?;
         loop {
-            ready!(to.poll_writable(cx))?;
-            let moved = to.try_splice(Interest::WRITABLE, |socket| {
+            ready!(to.poll_ready(Way::Write, cx))?;
+            let moved = to.try_call(Way::Write, || {
                 let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-                Ok(splice(&self.read, None, socket, None, self.filled, flags)?)
+                Ok(splice(&self.read, None, to, None, self.filled, flags)?)
             });
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -110,22 +112,9 @@ impl Stream {
         matches!(self, Self::Tcp(_) | Self::Unix(_))
     }
 
-    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn plain(&self) -> io::Result<&Watched> {
         match self {
-            Self::Tcp(stream) => stream.poll_write_ready(cx),
-            Self::Unix(stream) => stream.poll_write_ready(cx),
-            Self::Tls(stream) => stream.socket().poll_writable(cx),
-        }
-    }
-
-    fn try_splice<R>(
-        &self,
-        interest: Interest,
-        work: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> io::Result<R>,
-    ) -> io::Result<R> {
-        match self {
-            Self::Tcp(stream) => stream.try_io(interest, || work(stream.as_fd())),
-            Self::Unix(stream) => stream.try_io(interest, || work(stream.as_fd())),
+            Self::Tcp(socket) | Self::Unix(socket) => Ok(socket),
             Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -170,7 +159,7 @@ mod tests {
         let far = TcpStream::connect(listener.local_addr().unwrap());
         let far = far.await.unwrap();
         let (near, _) = listener.accept().await.unwrap();
-        (Stream::Tcp(near), far)
+        (Stream::of_tokio(near), far)
     }
 
     #[tokio::test]

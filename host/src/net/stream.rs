@@ -6,19 +6,16 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use rustix::{
-    io::Errno,
-    net::{RecvFlags, SendFlags, recv, send},
+use rustix::net::{
+    RecvFlags, SendFlags, Shutdown, getsockname, recv, send, shutdown, sockopt::set_socket_linger,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
-    net::{TcpStream, UnixStream},
-    task::coop,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Buffer, tls::TlsStream};
+use crate::event_loop::{Watched, Way};
 
 /// For libraries that bring their own buffers.
 impl AsyncRead for Stream {
@@ -27,15 +24,10 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => {
-                let n = ready!(stream.poll_read(cx, buffer.initialize_unfilled()))?;
-                buffer.advance(n);
-                Poll::Ready(Ok(()))
-            }
-        }
+        let free = buffer.initialize_unfilled();
+        let n = ready!(self.get_mut().poll_receive(cx, free))?;
+        buffer.advance(n);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -81,8 +73,8 @@ impl fmt::Display for PeerAddress {
 /// A connection that bytes can be read from and written to.
 #[derive(Debug)]
 pub enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Tcp(Watched),
+    Unix(Watched),
     /// Over one of the others.
     Tls(Box<TlsStream>),
 }
@@ -92,8 +84,7 @@ impl Stream {
     /// read. Consumes nothing.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => stream.poll_read_ready(cx),
-            Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tcp(socket) | Self::Unix(socket) => socket.poll_ready(Way::Read, cx),
             Self::Tls(stream) if stream.has_arrived() => Poll::Ready(Ok(())),
             Self::Tls(stream) => stream.socket().poll_readable(cx),
         }
@@ -105,26 +96,23 @@ impl Stream {
         cx: &mut Context<'_>,
         buffer: &mut Buffer,
     ) -> Poll<io::Result<usize>> {
-        let free = buffer.free();
-        let n = match self {
-            Self::Tcp(stream) => ready!(receive(stream, cx, free))?,
-            Self::Unix(stream) => {
-                let mut free = ReadBuf::new(free);
-                ready!(Pin::new(stream).poll_read(cx, &mut free))?;
-                free.filled().len()
-            }
-            Self::Tls(stream) => ready!(stream.poll_read(cx, free))?,
-        };
+        let n = ready!(self.poll_receive(cx, buffer.free()))?;
         buffer.advance(n);
         Poll::Ready(Ok(n))
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>, free: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(socket) | Self::Unix(socket) => receive(socket, cx, free),
+            Self::Tls(stream) => stream.poll_read(cx, free),
+        }
     }
 
     /// Writes the beginning of `bytes`. After pending the next write must begin with the same bytes: with TLS
     /// they are encrypted already.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => transmit(stream, cx, bytes),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tcp(socket) | Self::Unix(socket) => transmit(socket, cx, bytes),
             Self::Tls(stream) => stream.poll_write(cx, bytes),
         }
     }
@@ -132,8 +120,10 @@ impl Stream {
     /// Closes the sending side once everything written has been handed to the system.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            // As far as a socket knows it has handed over everything.
+            Self::Tcp(socket) | Self::Unix(socket) => {
+                Poll::Ready(shutdown(socket, Shutdown::Write).map_err(io::Error::from))
+            }
             Self::Tls(stream) => stream.poll_shutdown(cx),
         }
     }
@@ -153,10 +143,9 @@ impl Stream {
     ///
     /// False when the other side has closed, or has sent something that nobody asked for.
     pub fn is_quiet(&self) -> bool {
-        // Not `try_read`: that one trusts the events already delivered and asks nobody.
+        // Not `try_call`: that one trusts the events already delivered and asks nobody.
         let looked = match self {
-            Self::Tcp(stream) => peek(stream),
-            Self::Unix(stream) => peek(stream),
+            Self::Tcp(socket) | Self::Unix(socket) => peek(socket),
             Self::Tls(stream) => return stream.is_quiet(),
         };
         matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
@@ -166,8 +155,7 @@ impl Stream {
     /// it isn't where the other side is silent or has finished.
     pub fn has_unread(&self) -> bool {
         let looked = match self {
-            Self::Tcp(stream) => peek(stream),
-            Self::Unix(stream) => peek(stream),
+            Self::Tcp(socket) | Self::Unix(socket) => peek(socket),
             Self::Tls(stream) => return !stream.is_quiet(),
         };
         matches!(looked, Ok(1..))
@@ -177,8 +165,7 @@ impl Stream {
     /// for a quiet socket. May miss a close that has just arrived.
     pub fn seems_quiet(&self) -> bool {
         let looked = match self {
-            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(stream)),
-            Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream)),
+            Self::Tcp(socket) | Self::Unix(socket) => socket.try_call(Way::Read, || peek(socket)),
             Self::Tls(stream) => return stream.seems_quiet(),
         };
         matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
@@ -187,9 +174,9 @@ impl Stream {
     /// Makes the coming close a reset, which no reader takes for an orderly end.
     pub fn reset_on_close(&self) {
         match self {
-            Self::Tcp(stream) => {
+            Self::Tcp(socket) => {
                 // If it cannot be, the connection closes the ordinary way.
-                let _ = stream.set_zero_linger();
+                let _ = set_socket_linger(socket, Some(Duration::ZERO));
             }
             Self::Unix(_) => {}
             Self::Tls(stream) => stream.socket().reset_on_close(),
@@ -198,83 +185,45 @@ impl Stream {
 
     pub fn local_address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Tcp(socket) => getsockname(socket).ok()?.try_into().ok(),
             Self::Unix(_) => None,
             Self::Tls(stream) => stream.socket().local_address(),
         }
     }
 }
 
+#[cfg(test)]
+impl Stream {
+    /// A connection that a test has accepted or made.
+    pub fn of_tokio(stream: tokio::net::TcpStream) -> Self {
+        let socket = stream.into_std().expect("tokio gives it back");
+        Self::Tcp(Watched::connected(socket.into()).expect("it is watched again"))
+    }
+}
+
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
+            Self::Tcp(socket) | Self::Unix(socket) => socket.as_fd(),
             Self::Tls(stream) => stream.socket().as_fd(),
         }
     }
 }
 
-/// Reads as the socket's own `poll_read` does, with a system call that doesn't go through the C library: there it
-/// is a point at which threads can be cancelled, and to say so costs as much as reading a head line.
-fn receive(stream: &TcpStream, cx: &mut Context<'_>, free: &mut [u8]) -> Poll<io::Result<usize>> {
+/// The system call doesn't go through the C library: there it is a point at which threads can be cancelled, and to
+/// say so costs as much as reading a head line.
+fn receive(socket: &Watched, cx: &mut Context<'_>, free: &mut [u8]) -> Poll<io::Result<usize>> {
     let most = free.len();
-    poll_call(stream, cx, Interest::READABLE, most, || {
-        recv(stream, &mut *free, RecvFlags::empty()).map(|(received, _)| received)
+    socket.poll_move(Way::Read, cx, most, || {
+        Ok(recv(socket, &mut *free, RecvFlags::empty())?.0)
     })
 }
 
 /// Writes as [`receive`] reads.
-fn transmit(stream: &TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-    poll_call(stream, cx, Interest::WRITABLE, bytes.len(), || {
-        send(stream, bytes, SendFlags::NOSIGNAL)
+fn transmit(socket: &Watched, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    socket.poll_move(Way::Write, cx, bytes.len(), || {
+        Ok(send(socket, bytes, SendFlags::NOSIGNAL)?)
     })
-}
-
-/// Makes a call that moves `most` bytes once the socket is ready for it. The runtime is only asked to wake the task
-/// where the socket isn't, as far as is known: that costs three times as much as to look.
-fn poll_call(
-    stream: &TcpStream,
-    cx: &mut Context<'_>,
-    interest: Interest,
-    most: usize,
-    mut call: impl FnMut() -> Result<usize, Errno>,
-) -> Poll<io::Result<usize>> {
-    loop {
-        // A connection on which there is always something to do leaves room for the others.
-        let turn = ready!(coop::poll_proceed(cx));
-        let mut moved = None;
-        let done = stream.try_io(interest, || {
-            let count = *moved.insert(call()?);
-            drained(count, most)
-        });
-        match (moved, done) {
-            (Some(moved), Ok(()) | Err(_)) => {
-                turn.made_progress();
-                return Poll::Ready(Ok(moved));
-            }
-            (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
-                turn.made_progress();
-                return Poll::Ready(Err(error));
-            }
-            (None, _) => {}
-        }
-        // Gives the turn back: the runtime counts what follows itself.
-        drop(turn);
-        ready!(match interest {
-            Interest::READABLE => stream.poll_read_ready(cx),
-            _ => stream.poll_write_ready(cx),
-        })?;
-    }
-}
-
-/// Says by an error that there is no more to be had from the socket for now, which the runtime then need not find
-/// out by another system call: less was moved than there was room for.
-fn drained(moved: usize, most: usize) -> io::Result<()> {
-    match 0 < moved && moved < most {
-        true => Err(io::ErrorKind::WouldBlock.into()),
-        false => Ok(()),
-    }
 }
 
 /// Succeeds if there is something to read, or with 0 if the connection has ended; nothing is taken.
@@ -288,7 +237,10 @@ fn peek(socket: impl AsFd) -> io::Result<usize> {
 mod tests {
     use std::future::poll_fn;
 
-    use tokio::{io::AsyncWriteExt, net::TcpListener};
+    use tokio::{
+        io::AsyncWriteExt,
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 
@@ -298,7 +250,7 @@ mod tests {
             .await
             .unwrap();
         let (near, _) = listener.accept().await.unwrap();
-        (Stream::Tcp(near), far)
+        (Stream::of_tokio(near), far)
     }
 
     #[tokio::test]

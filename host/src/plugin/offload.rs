@@ -15,9 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::oneshot, time::timeout};
+use tokio::sync::oneshot;
 
-use crate::config;
+use crate::{config, event_loop::timeout};
 
 use super::{
     error::{Call, CallError, CallFault},

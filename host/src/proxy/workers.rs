@@ -11,17 +11,17 @@ use std::{
 
 use socket2::Socket;
 use tokio::{
-    runtime::{self, LocalOptions, LocalRuntime},
     sync::{
+        Notify,
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot,
     },
-    task::{JoinHandle, spawn_local, yield_now},
-    time::{Instant, MissedTickBehavior, interval},
+    time::Instant,
 };
 use tracing::{error, warn};
 
 use crate::{
+    event_loop::{EventLoop, sleep, spawn_local, yield_now},
     frontend::{self, LocalGeneration, ProcessState, Worker},
     net::{Listener, ListenerId},
     telemetry::LogWriter,
@@ -49,7 +49,7 @@ pub struct WorkerHandle {
     ended: Ended,
 }
 
-/// The end of a worker.
+/// The end of a worker, or of one of its accept loops.
 #[derive(Debug)]
 pub struct Ended(oneshot::Receiver<()>);
 
@@ -66,9 +66,9 @@ impl Commands {
 }
 
 impl Ended {
-    /// Waits until the thread has nothing more to do.
+    /// Waits until there is nothing more to do.
     pub async fn ended(&mut self) {
-        // An error means that the thread is gone as well.
+        // An error means that it is gone as well.
         let _ = (&mut self.0).await;
     }
 }
@@ -92,15 +92,16 @@ impl WorkerHandle {
         thread::Builder::new()
             .name(format!("weir-worker-{}", start.index))
             .spawn(move || {
-                let runtime = match event_loop() {
-                    Ok(runtime) => runtime,
+                let event_loop = match EventLoop::new() {
+                    Ok(event_loop) => event_loop,
                     Err(error) => return drop(begin.send(Err(error))),
                 };
                 // Nobody listens if the control thread is gone, and then nothing matters.
                 let _ = begin.send(Ok(()));
-                runtime.block_on(work(start, inbox));
                 // Connections that are still there at the deadline are dropped with their event loop.
-                drop(runtime);
+                if let Err(error) = event_loop.run(work(start, inbox)) {
+                    error!(%error, "a worker cannot wait for events any more");
+                }
                 let _ = end.send(());
             })?;
         begun
@@ -124,14 +125,6 @@ impl WorkerHandle {
     }
 }
 
-/// An event loop whose tasks need not be sent to it. A `LocalSet` on an ordinary one does the same, but each task
-/// that is woken goes through two schedulers.
-fn event_loop() -> io::Result<LocalRuntime> {
-    runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-}
-
 async fn work(start: Start, mut inbox: UnboundedReceiver<Command>) {
     let worker = Rc::new(Worker::new(
         start.index,
@@ -142,7 +135,8 @@ async fn work(start: Start, mut inbox: UnboundedReceiver<Command>) {
     ));
     let mut accepting = Accepting::default();
     accepting.listen(&worker, start.listen);
-    let sweeper = spawn_local(sweep(Rc::clone(&worker)));
+    // It ends with the loop.
+    spawn_local(sweep(Rc::clone(&worker)));
     while let Some(command) = inbox.recv().await {
         match command {
             Command::Swap {
@@ -174,11 +168,10 @@ async fn work(start: Start, mut inbox: UnboundedReceiver<Command>) {
             }
         }
     }
-    sweeper.abort();
 }
 
-/// What ends a loop, and the loop.
-type AcceptLoop = (Rc<tokio::sync::Notify>, JoinHandle<()>);
+/// What ends a loop, and its end.
+type AcceptLoop = (Rc<Notify>, Ended);
 
 /// The accept loops of a worker.
 #[derive(Default)]
@@ -192,10 +185,15 @@ impl Accepting {
         for (id, socket) in sockets {
             match Listener::register(socket) {
                 Ok(listener) => {
-                    let stop = Rc::new(tokio::sync::Notify::new());
+                    let stop = Rc::new(Notify::new());
+                    let (end, ended) = oneshot::channel::<()>();
                     let accepting =
                         frontend::accept(Rc::clone(worker), listener, id, Rc::clone(&stop));
-                    let running = (stop, spawn_local(accepting));
+                    spawn_local(async move {
+                        accepting.await;
+                        drop(end);
+                    });
+                    let running = (stop, Ended(ended));
                     self.loops.entry(id).or_default().push(running);
                 }
                 Err(error) => warn!(%error, "a listener cannot be used by this worker"),
@@ -205,10 +203,10 @@ impl Accepting {
 
     /// Ends a loop once it has taken in the clients that are already waiting.
     async fn ignore(&mut self, id: ListenerId) {
-        for (stop, task) in self.loops.remove(&id).unwrap_or_default() {
+        for (stop, mut running) in self.loops.remove(&id).unwrap_or_default() {
             stop.notify_one();
             // It ends by itself; if it panicked, it has ended too.
-            let _ = task.await;
+            running.ended().await;
         }
     }
 
@@ -230,10 +228,8 @@ async fn begin_what_was_sent() {
 }
 
 async fn sweep(worker: Rc<Worker>) {
-    let mut ticks = interval(SWEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        sleep(SWEEP).await;
         worker.pool.sweep(Instant::now());
         worker.streams.sweep();
     }

@@ -3,7 +3,7 @@
 use crate::source::Source;
 
 /// A folder or file of `host/src` and its floor. All that main does is to start cli.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("main", 7),
     ("cli", 6),
     ("proxy", 5),
@@ -18,6 +18,7 @@ const FLOORS: [(&str, u8); 14] = [
     ("telemetry", 2),
     ("config", 1),
     ("model", 0),
+    ("event_loop", 0),
 ];
 
 /// The imports of a file that go sideways or up, each with its line.

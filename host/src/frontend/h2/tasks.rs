@@ -4,7 +4,6 @@
 use std::{cell::RefCell, future::poll_fn, rc::Rc, task::Poll, task::Waker};
 
 use h2::Reason;
-use tokio::{task::spawn_local, time::Instant};
 
 use super::{
     super::{
@@ -20,6 +19,7 @@ use super::{
     connection::Connection,
 };
 use crate::{
+    event_loop::{last_look, spawn_local},
     http::{
         bad::BadRequest,
         h2::Key,
@@ -128,14 +128,14 @@ async fn serve(worker: &Worker, work: Work, deadline: &mut Deadline) {
         stream.reset(Reason::REFUSED_STREAM);
         return;
     };
-    let mut record = Record::begin(Instant::now());
+    let mut record = Record::begin(last_look());
     let mut client = StreamClient::new(stream, deadline);
     match read {
         Ok(()) => {
             record.head_read(Arrived::AtOnce);
             generation.shared.frontends[frontend].metrics.requested();
             let mut exchange =
-                Exchange::new(worker, generation, frontend, &mut client, head, record);
+                Exchange::new(worker, generation, frontend, &mut client, head, &mut record);
             exchange.serve().await;
             exchange.end();
         }

@@ -15,7 +15,6 @@ use rustls::{
         UnbufferedServerConnection,
     },
 };
-use tokio::time::timeout;
 
 use super::{
     acme::{AcmeChallenges, PROTOCOL, placeholder},
@@ -30,6 +29,7 @@ use super::{
 };
 use crate::{
     config::{AcmeNames, Alpn, ListenerTls, Protocols},
+    event_loop::timeout,
     net::Stream,
 };
 
