@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Buf;
 
 use super::{
-    splicing::Splicing,
+    splicing::{DOWNLOAD_PIECE, Splicing},
     transfer::{WaitsFor, read_more},
 };
 use crate::{
@@ -204,7 +204,8 @@ impl Download {
             };
             let sockets = (&*server, &*client);
             if self.splicing.takes_over(left, sockets, buffer, buffers) {
-                match ready!(self.splicing.poll_fill(cx, server, left, buffers)) {
+                let piece = left.min(DOWNLOAD_PIECE);
+                match ready!(self.splicing.poll_fill(cx, server, piece, buffers)) {
                     Ok(Some(n)) if n > 0 => {
                         self.body.skip(n as u64);
                         self.ended = self.body.is_done();

@@ -11,6 +11,13 @@ use crate::net::{Buffer, BufferPool, Pipe, Stream};
 /// What is left of a body has to be worth a pipe.
 const WORTH: u64 = 64 * 1024;
 
+/// The most of a request that is moved at a time. Each piece wakes the server, which then takes the CPU where it
+/// shares one with the proxy: four times as large pieces cost a quarter less.
+pub const UPLOAD_PIECE: u64 = 1024 * 1024;
+/// The most of an answer that is moved at a time. A client is not woken so readily, and larger pieces cost half as much
+/// again.
+pub const DOWNLOAD_PIECE: u64 = 256 * 1024;
+
 /// The way of one body through a pipe, once it goes that way.
 #[derive(Debug, Default)]
 pub struct Splicing {
@@ -59,13 +66,13 @@ impl Splicing {
         self.pipe.as_ref().is_none_or(Pipe::is_empty)
     }
 
-    /// Takes what the sender has, at most `left` bytes. 0 is the end; nothing at all means that the body goes on
+    /// Takes what the sender has, at most `most` bytes. 0 is the end; nothing at all means that the body goes on
     /// through a buffer.
     pub fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
         from: &Stream,
-        left: u64,
+        most: u64,
         buffers: &BufferPool,
     ) -> Poll<io::Result<Option<usize>>> {
         let mut pipe = match self.pipe.take() {
@@ -81,7 +88,7 @@ impl Splicing {
                 }
             }
         };
-        let most = usize::try_from(left).unwrap_or(usize::MAX);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let filled = pipe.poll_fill(cx, from, most);
         match filled {
             Poll::Ready(_) => self.pipe = Some(pipe),

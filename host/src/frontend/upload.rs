@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    splicing::Splicing,
+    splicing::{Splicing, UPLOAD_PIECE},
     transfer::{WaitsFor, read_more},
 };
 use crate::{
@@ -148,7 +148,8 @@ impl Upload {
             };
             let sockets = (&*client, &*server);
             if self.splicing.takes_over(left, sockets, buffer, buffers) {
-                match ready!(self.splicing.poll_fill(cx, client, left, buffers)) {
+                let piece = left.min(UPLOAD_PIECE);
+                match ready!(self.splicing.poll_fill(cx, client, piece, buffers)) {
                     Ok(Some(n)) if n > 0 => {
                         self.body.skip(n as u64);
                         self.ended = self.body.is_done();

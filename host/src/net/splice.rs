@@ -8,13 +8,21 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use rustix::pipe::{
+    PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
+};
 
 use super::Stream;
 use crate::event_loop::{Watched, Way};
 
-/// What a pipe is asked to hold. The system may grant less, which costs calls and nothing else.
-const SIZE: usize = 256 * 1024;
+/// What a pipe is asked to hold, as long as there are few. The system may grant less, which costs calls and nothing
+/// else.
+const SIZE: usize = 1024 * 1024;
+/// What a pipe is asked to hold where there are many. A process without privileges may have 64 MiB of them in all, and
+/// after that gets none that is worth it.
+const SMALL_SIZE: usize = 256 * 1024;
+/// So many are few.
+const FEW: usize = 32;
 /// Empty pipes that are kept for the next.
 const KEPT: usize = 16;
 /// Pipes of one worker that bytes wait in at a time. Each takes two descriptors, which connections need more.
@@ -43,7 +51,17 @@ impl Pipe {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let size = fcntl_setpipe_size(&write, SIZE).unwrap_or(64 * 1024);
+        let wanted: &[usize] = match there.get() < FEW {
+            true => &[SIZE, SMALL_SIZE],
+            false => &[SMALL_SIZE],
+        };
+        let granted = wanted
+            .iter()
+            .find_map(|size| fcntl_setpipe_size(&write, *size).ok());
+        let size = match granted {
+            Some(size) => size,
+            None => fcntl_getpipe_size(&write)?,
+        };
         there.set(there.get() + 1);
         Ok(Self {
             read,
