@@ -121,7 +121,7 @@ mod tests {
             .await
             .unwrap();
         let (far, _) = listener.accept().await.unwrap();
-        (Stream::of_tokio(near), far)
+        (Stream::of_std(near.into_std().unwrap()), far)
     }
 
     const LONG: Duration = Duration::from_secs(60);

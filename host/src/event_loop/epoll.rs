@@ -85,7 +85,7 @@ struct Waiter {
 
 impl Bell {
     pub(super) fn ring(&self) {
-        // It can only fail by being full, and then it has rung.
+        // Nobody reads it: each write is an event of its own, and it would be full after 2^64 of them.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 }
@@ -237,7 +237,8 @@ impl Waiter {
     }
 }
 
-/// A socket's place in a loop. The socket itself is closed by who holds it, and with that its events end.
+/// A socket's place in a loop. The socket itself is closed by who holds it, and with that its events end. Where somebody
+/// has a second descriptor of it they go on until that is closed too, and are nobody's: the place has had its turn.
 pub(super) struct Registration {
     epoll: Rc<Epoll>,
     key: u64,
@@ -283,6 +284,17 @@ impl Registration {
         let closed = READ_CLOSED | WRITE_CLOSED;
         let ready = self.readiness.ready.get();
         self.readiness.ready.set(ready & (!way.mask() | closed));
+    }
+
+    /// Believes that a call of this way would not block; the call itself will tell.
+    pub(super) fn believe(&self, way: Way) {
+        let believed = match way {
+            Way::Read => READABLE,
+            Way::Write => WRITABLE,
+        };
+        self.readiness
+            .ready
+            .set(self.readiness.ready.get() | believed);
     }
 
     /// Has `waker` told when a call of this way is worth while; one waker for each way.

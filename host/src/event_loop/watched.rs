@@ -40,6 +40,14 @@ impl From<Way> for Interest {
     }
 }
 
+/// What a socket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Connected,
+    Connecting,
+    Listening,
+}
+
 /// A non-blocking socket, registered with the loop of the thread.
 #[derive(Debug)]
 pub struct Watched(Kind);
@@ -49,8 +57,7 @@ enum Kind {
     Own {
         socket: OwnedFd,
         registration: Registration,
-        /// Whether others hold the same socket: its events don't end by closing this one.
-        shared: bool,
+        role: Role,
     },
     /// Only its readiness is used, and that is the same for every socket. What tokio has for descriptors in general
     /// takes a promise in `unsafe` code.
@@ -64,25 +71,28 @@ impl Watched {
     ///
     /// As all that makes one, if the thread runs neither a loop of its own nor one of tokio's.
     pub fn connected(socket: OwnedFd) -> io::Result<Self> {
-        Self::new(socket, true, false)
+        Self::new(socket, Role::Connected)
     }
 
     /// Of a socket that is about to connect: it can be written to when it has.
     pub fn connecting(socket: OwnedFd) -> io::Result<Self> {
-        Self::new(socket, false, false)
+        Self::new(socket, Role::Connecting)
     }
 
     /// Of a socket that listens, and may do so in other processes.
     pub fn listening(socket: OwnedFd) -> io::Result<Self> {
-        Self::new(socket, false, true)
+        Self::new(socket, Role::Listening)
     }
 
-    fn new(socket: OwnedFd, writable: bool, shared: bool) -> io::Result<Self> {
+    fn new(socket: OwnedFd, role: Role) -> io::Result<Self> {
         Ok(Self(match own() {
             Some(parts) => Kind::Own {
-                registration: Registration::new(&parts.epoll, socket.as_fd(), writable)?,
+                registration: {
+                    let writable = role == Role::Connected;
+                    Registration::new(&parts.epoll, socket.as_fd(), writable)?
+                },
                 socket,
-                shared,
+                role,
             },
             None => Kind::Tokio(UnixStream::from_std(socket.into())?),
         }))
@@ -185,6 +195,15 @@ impl Watched {
         }
     }
 
+    /// Has the next call of this way made without waiting for an event, e.g. since something was left there. On tokio's
+    /// loop, which takes no such advice, nothing happens.
+    pub fn believe_ready(&self, way: Way) {
+        match &self.0 {
+            Kind::Own { registration, .. } => registration.believe(way),
+            Kind::Tokio(_) => {}
+        }
+    }
+
     /// Whether the other side has said that it sends no more, be there data of before or not.
     pub fn is_read_closed(&self) -> bool {
         match &self.0 {
@@ -220,9 +239,10 @@ impl Drop for Watched {
         if let Kind::Own {
             socket,
             registration,
-            shared: true,
+            role: Role::Listening,
         } = &self.0
         {
+            // Other processes may hold it too, and then its events don't end by closing this one.
             registration.withdraw(socket.as_fd());
         }
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     event_loop::{sleep, spawn_local},
-    net::{Listener, ListenerId, PeerAddress},
+    net::{Incoming, Listener, ListenerId, PeerAddress},
 };
 
 /// How long to leave the kernel's backlog alone when there is no descriptor left for a client.
@@ -31,24 +31,18 @@ pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop
         let arrived = tokio::select! {
             biased;
             arrived = listener.accept() => arrived,
-            () = stop.notified() => return,
+            () = stop.notified() => break,
         };
         match arrived {
             Ok(client) => {
                 warned = false;
-                let arrival = Arrival {
-                    client,
-                    listener: id,
-                    open: worker.open_connection(),
-                    source: None,
-                };
-                let mut admitted = Box::pin(admit(Rc::clone(&worker), arrival));
+                let mut admitted = Box::pin(admit(Rc::clone(&worker), client, id));
                 tokio::select! {
                     biased;
                     () = &mut admitted => {}
                     () = stop.notified() => {
                         spawn_local(admitted);
-                        return;
+                        break;
                     }
                 }
             }
@@ -64,11 +58,35 @@ pub async fn accept(worker: Rc<Worker>, listener: Listener, id: ListenerId, stop
             }
         }
     }
+    // Asked of the system itself: that nothing was heard of clients doesn't mean that none wait.
+    loop {
+        match listener.accept_waiting() {
+            Ok(Some(client)) => spawn_local(admit(Rc::clone(&worker), client, id)),
+            Ok(None) => return,
+            Err(error) if is_the_clients(&error) => {}
+            Err(error) => return warn!(%error, "clients that wait are not accepted any more"),
+        }
+    }
 }
 
 /// Waits for a place under the limits of the process and of the frontend, and begins to serve. A client that
 /// has as many connections as it may have gets no place to wait in, which others would miss.
-async fn admit(worker: Rc<Worker>, mut arrival: Arrival) {
+fn admit(
+    worker: Rc<Worker>,
+    client: Incoming,
+    listener: ListenerId,
+) -> impl Future<Output = ()> + 'static {
+    // Counted at once: a worker that drains waits for this client too.
+    let arrival = Arrival {
+        client,
+        listener,
+        open: worker.open_connection(),
+        source: None,
+    };
+    find_places(worker, arrival)
+}
+
+async fn find_places(worker: Rc<Worker>, mut arrival: Arrival) {
     match count_source(&worker, &arrival) {
         Ok(source) => arrival.source = source,
         Err(TooMany) => return,

@@ -188,7 +188,8 @@ async fn one_request(
     frontend: usize,
 ) -> Next {
     let settings = &generation.shared.frontends[frontend];
-    let began = last_look();
+    // What came with the request before it is not served before that one is over.
+    let began = last_look().max(client.idle_since);
     let limit = settings.timeouts.http_request;
     // A client may take its time before its first request, but not twice.
     let from = if client.requests == 0 {

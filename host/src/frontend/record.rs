@@ -175,7 +175,9 @@ impl Record {
 
     pub fn answered(&mut self, status: u16) {
         self.status = Some(status);
-        self.answered = Some(last_look());
+        // A server that speaks first may have done so before the connection was seen to be there.
+        let connected = self.connected.unwrap_or(self.began);
+        self.answered = Some(last_look().max(connected));
     }
 
     /// A cache has the answer.

@@ -396,10 +396,35 @@ impl Listener {
 
     /// Waits for a client.
     pub async fn accept(&self) -> io::Result<Incoming> {
+        let socket = self.socket();
+        loop {
+            poll_fn(|cx| socket.poll_ready(Way::Read, cx)).await?;
+            match socket.try_call(Way::Read, || accept(socket)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                accepted => return self.incoming(accepted?),
+            }
+        }
+    }
+
+    /// A client that waits already, if there is one. The system is asked, whatever is known of the listener.
+    pub fn accept_waiting(&self) -> io::Result<Option<Incoming>> {
+        match accept(self.socket()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            accepted => self.incoming(accepted?).map(Some),
+        }
+    }
+
+    fn socket(&self) -> &Watched {
         match self {
-            Self::Tcp { socket, local } => {
-                let (accepted, peer) = accept(socket).await?;
-                let stream = Stream::Tcp(Watched::connected(accepted)?);
+            Self::Tcp { socket, .. } | Self::Unix(socket) => socket,
+        }
+    }
+
+    fn incoming(&self, (socket, peer): Accepted) -> io::Result<Incoming> {
+        let socket = Watched::connected(socket)?;
+        match self {
+            Self::Tcp { local, .. } => {
+                let stream = Stream::Tcp(socket);
                 let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
                 let Some(peer) = peer else {
                     return Err(io::Error::other("a client without an address"));
@@ -410,27 +435,20 @@ impl Listener {
                     peer: PeerAddress::Ip(peer),
                 })
             }
-            Self::Unix(socket) => {
-                let (accepted, _) = accept(socket).await?;
-                Ok(Incoming {
-                    stream: Stream::Unix(Watched::connected(accepted)?),
-                    peer: PeerAddress::Unix,
-                    local: None,
-                })
-            }
+            Self::Unix(_) => Ok(Incoming {
+                stream: Stream::Unix(socket),
+                peer: PeerAddress::Unix,
+                local: None,
+            }),
         }
     }
 }
 
-async fn accept(socket: &Watched) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
-    loop {
-        poll_fn(|cx| socket.poll_ready(Way::Read, cx)).await?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        match socket.try_call(Way::Read, || Ok(acceptfrom_with(socket, flags)?)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            accepted => return accepted,
-        }
-    }
+type Accepted = (OwnedFd, Option<SocketAddrAny>);
+
+fn accept(socket: &Watched) -> io::Result<Accepted> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(acceptfrom_with(socket, flags)?)
 }
 
 #[cfg(test)]
@@ -476,6 +494,23 @@ mod tests {
             let delays = rustix::net::sockopt::tcp_nodelay(&incoming.stream).map(|off| !off);
             assert!(!delays.unwrap(), "{bound}");
         }
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_taken_in_without_waiting_for_more() {
+        let any = Address::Tcp("127.0.0.1:0".parse().unwrap());
+        let shared = SharedListener::bind(&any, 1).unwrap();
+        let socket = shared.of_worker(0, 1).unwrap().remove(0);
+        let to = socket.local_addr().unwrap().as_socket().unwrap();
+        let listener = Listener::register(socket).unwrap();
+        let clients: Vec<_> = (0..300)
+            .map(|_| std::net::TcpStream::connect(to).unwrap())
+            .collect();
+        let mut taken = 0;
+        while listener.accept_waiting().unwrap().is_some() {
+            taken += 1;
+        }
+        assert_eq!(taken, clients.len());
     }
 
     #[test]

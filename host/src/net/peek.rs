@@ -56,12 +56,17 @@ async fn peek(
     buffer: &mut [u8],
     mut is_enough: impl FnMut(&[u8]) -> bool,
 ) -> io::Result<usize> {
+    let mut left = Left {
+        socket,
+        anything: false,
+    };
     loop {
         poll_fn(|cx| socket.poll_ready(Way::Read, cx)).await?;
         let closed = socket.is_read_closed();
         let looked = socket.try_call(Way::Read, || {
             let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
             let (seen, _) = recv(socket, &mut *buffer, flags)?;
+            left.anything |= seen > 0;
             let last = seen == 0 || seen == buffer.len() || closed;
             match last || is_enough(&buffer[..seen]) {
                 true => Ok(seen),
@@ -76,14 +81,51 @@ async fn peek(
     }
 }
 
+/// Has bytes that were seen and left be read without another event, also by who gave up waiting for more of them.
+struct Left<'a> {
+    socket: &'a Watched,
+    anything: bool,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        if self.anything {
+            self.socket.believe_ready(Way::Read);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{io::Write, net, time::Duration};
+
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
     };
 
     use super::*;
+    use crate::event_loop::{EventLoop, timeout};
+
+    #[test]
+    fn what_was_looked_at_in_vain_is_still_there_to_be_read() {
+        let event_loop = EventLoop::new().unwrap();
+        let looking = async {
+            let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut far = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (near, _) = listener.accept().unwrap();
+            near.set_nonblocking(true).unwrap();
+            let mut near = Stream::Tcp(Watched::connected(near.into()).unwrap());
+            far.write_all(b"hel").unwrap();
+            let mut buffer = [0; 16];
+            let looked = near.peek(&mut buffer, |bytes| bytes.len() >= 5);
+            assert!(timeout(Duration::from_millis(20), looked).await.is_err());
+            let read = timeout(Duration::from_secs(10), near.read(&mut buffer));
+            assert_eq!(read.await.expect("no event is waited for").unwrap(), 3);
+            drop(far);
+        };
+        event_loop.run(looking).unwrap();
+    }
 
     async fn pair() -> (Stream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -91,7 +133,7 @@ mod tests {
         let far = far.await.unwrap();
         far.set_nodelay(true).unwrap();
         let (near, _) = listener.accept().await.unwrap();
-        (Stream::of_tokio(near), far)
+        (Stream::of_std(near.into_std().unwrap()), far)
     }
 
     #[tokio::test]

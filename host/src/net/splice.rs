@@ -177,7 +177,7 @@ mod tests {
         let far = TcpStream::connect(listener.local_addr().unwrap());
         let far = far.await.unwrap();
         let (near, _) = listener.accept().await.unwrap();
-        (Stream::of_tokio(near), far)
+        (Stream::of_std(near.into_std().unwrap()), far)
     }
 
     #[tokio::test]

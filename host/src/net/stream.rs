@@ -80,8 +80,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Ready when a read would probably not block: of a new connection that is assumed until the first
-    /// read. Consumes nothing.
+    /// Ready when a read would probably not block. Consumes nothing.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(socket) | Self::Unix(socket) => socket.poll_ready(Way::Read, cx),
@@ -114,6 +113,16 @@ impl Stream {
         match self {
             Self::Tcp(socket) | Self::Unix(socket) => transmit(socket, cx, bytes),
             Self::Tls(stream) => stream.poll_write(cx, bytes),
+        }
+    }
+
+    /// Writes what the socket takes at once, however much the task has done already.
+    pub(super) fn write_at_once(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) | Self::Unix(socket) => {
+                socket.try_call(Way::Write, || Ok(send(socket, bytes, SendFlags::NOSIGNAL)?))
+            }
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -194,10 +203,9 @@ impl Stream {
 
 #[cfg(test)]
 impl Stream {
-    /// A connection that a test has accepted or made.
-    pub fn of_tokio(stream: tokio::net::TcpStream) -> Self {
-        let socket = stream.into_std().expect("tokio gives it back");
-        Self::Tcp(Watched::connected(socket.into()).expect("it is watched again"))
+    /// A connection that a test has accepted or made, and that doesn't block.
+    pub fn of_std(socket: std::net::TcpStream) -> Self {
+        Self::Tcp(Watched::connected(socket.into()).expect("it is watched"))
     }
 }
 
@@ -250,7 +258,7 @@ mod tests {
             .await
             .unwrap();
         let (near, _) = listener.accept().await.unwrap();
-        (Stream::of_tokio(near), far)
+        (Stream::of_std(near.into_std().unwrap()), far)
     }
 
     #[tokio::test]

@@ -245,9 +245,12 @@ impl TlsStream {
     /// Tells the other side that the end is meant, as far as the socket takes it at once.
     pub(in crate::net) fn close(&mut self) {
         self.say_goodbye();
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        // It is about to be closed, whatever becomes of this.
-        let _ = self.poll_send(&mut cx);
+        if let Some(mut outgoing) = self.outgoing.take() {
+            // It is about to be closed, whatever becomes of this.
+            let sent = self.socket.write_at_once(outgoing.filled());
+            outgoing.consume(sent.unwrap_or(0));
+            self.outgoing = kept(outgoing);
+        }
     }
 
     fn say_goodbye(&mut self) {
