@@ -65,6 +65,29 @@ fn what_is_different_is_in_a_table_and_ends_with_2_or_not_at_all_if_strict() {
 }
 
 #[test]
+fn a_file_that_is_there_is_replaced_only_if_told_so() {
+    let folder = folder_with(CLEAN);
+    let file = folder.path().join("weir.toml");
+    fs::write(&file, "# worked on by hand\n").expect("a file can be written");
+    let refused = weir(&["import", "h.cfg", "-o", "weir.toml"], folder.path());
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("weir.toml is there already"), "{told}");
+    let kept = fs::read_to_string(&file).expect("it is there");
+    assert_eq!(kept, "# worked on by hand\n");
+    let forced = weir(
+        &["import", "h.cfg", "-o", "weir.toml", "--force"],
+        folder.path(),
+    );
+    assert_eq!(forced.status.code(), Some(0), "{forced:?}");
+    let written = fs::read_to_string(&file).expect("it is there");
+    assert!(written.contains("[[frontend]]"), "{written}");
+    // Written where nothing can be lost.
+    let elsewhere = weir(&["import", "h.cfg", "-o", "/dev/stdout"], folder.path());
+    assert!(!elsewhere.stdout.is_empty(), "{elsewhere:?}");
+}
+
+#[test]
 fn relative_paths_are_told_of_where_they_would_mean_another_file() {
     let config = CLEAN.replace(
         " default_backend app",

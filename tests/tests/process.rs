@@ -184,6 +184,34 @@ async fn a_user_that_is_not_there_keeps_the_proxy_from_starting() {
     );
 }
 
+#[test]
+fn checking_finds_rights_that_could_not_be_given_away() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let check = |process: &str, told: &str| {
+        let config = format!("{process}\n{}", simple(&[], "", ""));
+        fs::write(folder.path().join("weir.toml"), config).expect("a file can be written");
+        let mut command = Command::new(weir_tests::binary());
+        command
+            .args(["check", "-c", "weir.toml"])
+            .current_dir(folder.path());
+        let output = command.output().expect("the binary can be started");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), told.is_empty(), "{errors}");
+        assert!(errors.contains(told), "{errors}");
+    };
+    check("user = \"no-such-user\"", "no user `no-such-user`");
+    check("group = \"no-such-group\"", "no group `no-such-group`");
+    check("chroot = \"no-such-folder\"", "no-such-folder");
+    check(
+        "pid_file = \"no-such-folder/weir.pid\"",
+        "no-such-folder/weir.pid",
+    );
+    check(
+        "user = \"nobody\"\nchroot = \".\"\npid_file = \"weir.pid\"",
+        "",
+    );
+}
+
 // Service managers
 
 #[tokio::test]

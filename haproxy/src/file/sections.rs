@@ -124,7 +124,11 @@ pub fn read(lines: &[Line], problems: &mut Problems) -> File {
                 lost = true;
                 let message = format!("`{}` stands before any section", short(&word.text));
                 let problem = Problem::new(word.place, message);
-                problems.add(match nearest(&word.text, KINDS.map(|(name, _)| name)) {
+                let meant = nearest(&word.text, KINDS.map(|(name, _)| name));
+                problems.add(match meant {
+                    _ if word.text.starts_with('\u{feff}') => {
+                        problem.hint("save the file without a byte order mark")
+                    }
                     Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
                     None => problem
                         .hint("a file begins with `global`, `defaults`, `frontend` or the like"),
@@ -252,6 +256,7 @@ mod tests {
         assert!(
             complaint("frontnd a\n bind :1\n mode http\n").contains("did you mean `frontend`?")
         );
+        assert!(complaint("\u{feff}global\n").contains("without a byte order mark"));
         assert!(complaint("backend\n server a\n").contains("a `backend` needs a name"));
         assert!(complaint("backend a\nlisten a\n").contains("since line 1"));
         assert!(complaint("frontend web :80\n").contains("`bind` and `server`"));

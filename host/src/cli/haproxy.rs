@@ -28,6 +28,9 @@ pub struct Options {
     /// Where to write the weir.toml; standard output if left out.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace the file that is there already.
+    #[arg(long, requires = "output")]
+    force: bool,
     /// Write nothing if anything would be different.
     #[arg(long)]
     strict: bool,
@@ -62,7 +65,7 @@ pub fn import(options: &Options) -> ExitCode {
         return ExitCode::from(REFUSED);
     }
     let written = match &options.output {
-        Some(file) => fs::write(file, &import.weir),
+        Some(file) => write(file, &import.weir, options.force),
         None => io::stdout().lock().write_all(import.weir.as_bytes()),
     };
     if let Err(error) = written {
@@ -70,7 +73,15 @@ pub fn import(options: &Options) -> ExitCode {
             .output
             .as_deref()
             .unwrap_or(Path::new("standard output"));
-        eprintln!("error: {} cannot be written: {error}", place.display());
+        let place = place.display();
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                eprintln!(
+                    "error: {place} is there already, and is as it was; `--force` replaces it"
+                );
+            }
+            _ => eprintln!("error: {place} cannot be written: {error}"),
+        }
         return ExitCode::from(REFUSED);
     }
     let output = options.output.as_deref().unwrap_or(Path::new("weir.toml"));
@@ -138,6 +149,16 @@ fn config_of(file: &Path, import: &Import) -> Result<Config, ConfigErrors> {
         file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
         ..config
     })
+}
+
+/// What somebody may have worked on is not lost by accident. What is no file (a pipe, a terminal) has nothing to lose.
+fn write(path: &Path, text: &str, replace: bool) -> io::Result<()> {
+    let has_nothing = fs::metadata(path).is_ok_and(|found| !found.is_file());
+    let mut file = match replace || has_nothing {
+        true => fs::File::create(path)?,
+        false => fs::File::create_new(path)?,
+    };
+    file.write_all(text.as_bytes())
 }
 
 /// Whether the weir.toml goes into another folder than the one that paths of a haproxy.cfg start at.

@@ -78,6 +78,27 @@ impl Identity {
     }
 }
 
+/// Whether giving rights away could work as far as that shows before it is done: that the accounts are there, and the
+/// folders.
+pub fn check(process: &Process) -> Result<(), PrivilegeError> {
+    Identity::wanted(process)?;
+    if let Some(path) = &process.chroot {
+        fs::read_dir(path).map_err(|source| PrivilegeError::Jail {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    if let Some(path) = &process.pid_file
+        && let Some(folder) = path.parent()
+    {
+        fs::read_dir(folder).map_err(|source| PrivilegeError::PidFile {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
 /// Gives away what `process` says is not needed any more, now that sockets, logs and plugins are open.
 pub fn give_away(process: &Process) -> Result<(), PrivilegeError> {
     let identity = Identity::wanted(process)?;

@@ -29,7 +29,7 @@ use super::{
     names::Names,
     notify::Notifier,
     orders::Orders,
-    privileges::{PidFile, PrivilegeError},
+    privileges::{self, PidFile, PrivilegeError},
     source::Source,
     steps::Steps,
     upgrade::StartedAs,
@@ -93,6 +93,7 @@ pub fn run(source: &Source) -> Result<(), RunError> {
 pub fn check(source: &Source) -> Result<Vec<String>, RunError> {
     let config = source.load().map_err(RunError::Config)?;
     let warnings = config.warnings.clone();
+    privileges::check(&config.process)?;
     let runtime = Runtime::new(runtime_options(&config, 1))?;
     let mut builder = Builder::new(runtime, Arc::new(Metrics::default()));
     builder.check(&config).map_err(RunError::Build)?;
