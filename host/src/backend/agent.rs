@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{Hindrance, Server};
-use crate::config;
+use crate::{config, net::FirstWord};
 
 /// Longer lines make no sense.
 const LONGEST_LINE: usize = 1_024;
@@ -125,7 +125,7 @@ async fn ask(server: &Server, agent: &config::Agent) -> Result<String, AgentErro
     };
     let mut stream = server
         .origin
-        .connect_tcp(SocketAddr::new(address, port))
+        .connect_tcp(SocketAddr::new(address, port), FirstWord::Theirs)
         .await?;
     stream.write_all(agent.send.as_bytes()).await?;
     let mut line = Vec::new();

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use super::{Server, ServerAddress};
 use crate::{
     event_loop::timeout,
-    net::{HandshakeError, Stream},
+    net::{FirstWord, HandshakeError, Stream},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -28,17 +28,23 @@ pub enum ConnectError {
 }
 
 /// Opens a connection to `server`, says `first` on it, a few bytes that come before all else, and makes it secure
-/// if the server wants TLS. `client_port` is used where the server has no port of its own. `limit` is for all of it.
+/// if the server wants TLS. `client_port` is used where the server has no port of its own, `then` says who sends after
+/// all that. `limit` is for all of it.
 ///
 /// Dropping the future closes the half-open connection.
 pub async fn connect(
     server: &Server,
     client_port: u16,
     first: &[u8],
+    then: FirstWord,
     limit: Duration,
 ) -> Result<Stream, ConnectError> {
+    let word = match first.is_empty() && server.tls.is_none() {
+        true => then,
+        false => FirstWord::Ours,
+    };
     let connecting = async {
-        let mut socket = open(server, client_port).await.map_err(classify)?;
+        let mut socket = open(server, client_port, word).await.map_err(classify)?;
         if !first.is_empty() {
             socket.write_all(first).await.map_err(classify)?;
         }
@@ -57,7 +63,7 @@ pub async fn connect(
     }
 }
 
-async fn open(server: &Server, client_port: u16) -> io::Result<Stream> {
+async fn open(server: &Server, client_port: u16, word: FirstWord) -> io::Result<Stream> {
     let origin = &server.origin;
     if let ServerAddress::Unix(path) = &server.address {
         return origin.connect_unix(path).await;
@@ -66,7 +72,7 @@ async fn open(server: &Server, client_port: u16) -> io::Result<Stream> {
         return origin.connect_inner();
     }
     match server.socket_address(client_port) {
-        Some(address) => origin.connect_tcp(address).await,
+        Some(address) => origin.connect_tcp(address, word).await,
         None => Err(io::Error::new(
             io::ErrorKind::NotFound,
             "its name has no address at the moment",

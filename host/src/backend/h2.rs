@@ -29,7 +29,7 @@ use crate::{
     config::ServerHttp2,
     event_loop::{Timer, spawn_local, timeout, timeout_at},
     http::h2::Outlet,
-    net::Stream,
+    net::{FirstWord, Stream},
 };
 
 /// Connections by server. Not shared between threads.
@@ -171,7 +171,7 @@ impl StreamPool {
             }
         }
         let _connecting = Connecting::begin(&lane);
-        let stream = connect(server, client_port, &[], limit).await?;
+        let stream = connect(server, client_port, &[], FirstWord::Ours, limit).await?;
         let held = server
             .holds_sessions
             .then(|| HeldConnection::new(&server.state, &stream));

@@ -21,7 +21,7 @@ use crate::{
     config::{Check, CheckKind, HttpCheck, SendProxy, Step},
     event_loop::spawn_local,
     net::{
-        HandshakeError, Stream,
+        FirstWord, HandshakeError, Stream,
         proxy_protocol::{Checked, write_v1, write_v2},
     },
 };
@@ -155,7 +155,8 @@ async fn connect(server: &Server, check: &Check) -> io::Result<Stream> {
     match (ip, port.filter(|port| *port > 0)) {
         (Some(ip), Some(port)) => {
             let address = SocketAddr::new(ip, port);
-            server.origin.connect_tcp(address).await
+            // A check may have nothing to say.
+            server.origin.connect_tcp(address, FirstWord::Theirs).await
         }
         _ => Err(io::Error::new(
             io::ErrorKind::InvalidInput,

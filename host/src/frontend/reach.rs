@@ -24,7 +24,7 @@ use crate::{
     config::{Redispatch, ServerProtocol},
     event_loop::sleep,
     model::Outcome,
-    net::{Stream, TlsConnector},
+    net::{FirstWord, Stream, TlsConnector},
 };
 
 /// The longest pause before the same server is tried again.
@@ -78,6 +78,11 @@ pub trait Seek {
     /// What plugins can know now.
     fn known<'b>(&'b self, frontend: &'b Frontend, backend: &'b Backend) -> Facts<'b>;
     fn kept(&self) -> Kept;
+
+    /// Who sends first on a connection of its own.
+    fn first_word(&self) -> FirstWord {
+        FirstWord::Ours
+    }
 
     /// What is to be spoken with a server.
     fn speaks(&self, server: &Server) -> ServerProtocol {
@@ -325,7 +330,8 @@ pub trait Seek {
             None => Vec::new(),
         };
         // In a box, so that an exchange with a kept connection need not have room for it.
-        let connected = Box::pin(connect(server, port, &introduction, limit)).await;
+        let then = self.first_word();
+        let connected = Box::pin(connect(server, port, &introduction, then, limit)).await;
         warn_of_handshake(backend, server, connected.as_ref().err());
         Ok(Connection::Http1(connected?, key, false))
     }

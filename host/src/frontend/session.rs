@@ -22,7 +22,7 @@ use crate::{
     backend::Server,
     config::ServerProtocol,
     model::{Hook, Outcome},
-    net::{Deadline, Stream},
+    net::{Deadline, FirstWord, Stream},
 };
 
 /// A session being served.
@@ -34,6 +34,7 @@ struct Session<'a> {
     id: RequestId,
     record: Record,
     generation: Arc<Generation>,
+    first_word: FirstWord,
 }
 
 /// Serves a client that was let in until its session ends, and logs it.
@@ -57,6 +58,7 @@ pub(super) async fn serve(
         id: worker.next_request_id(),
         record,
         generation: Arc::clone(&generation.shared),
+        first_word: FirstWord::Theirs,
     };
     let shared = Arc::clone(&generation.shared);
     if let Err(error) = session.run(generation, client).await {
@@ -91,6 +93,10 @@ impl Session<'_> {
 
         let bound = self.ask_persistence(frontend, backend, local).await;
         let bound = self.named_server(backend).or(bound);
+        // Over TLS what has arrived may be nothing that a server is to get.
+        if client.is_plain() && client.has_unread() {
+            self.first_word = FirstWord::Ours;
+        }
         let reached = self.reach(frontend, backend, local, bound, Freshness::New);
         let Link::Http1(reached) = reached.await? else {
             unreachable!("a session has a connection to itself, not a stream of one");
@@ -225,6 +231,10 @@ impl Seek for Session<'_> {
     /// A session has its connection to itself from beginning to end.
     fn kept(&self) -> Kept {
         Kept::IfCertain
+    }
+
+    fn first_word(&self) -> FirstWord {
+        self.first_word
     }
 
     /// Whatever the client speaks.

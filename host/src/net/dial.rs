@@ -23,6 +23,16 @@ use crate::{
 /// Ports of a range that are tried for one connection; the rest are most likely taken as well.
 const TRIES: u32 = 64;
 
+/// Who sends first on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstWord {
+    /// We, as soon as it is there. What we send says that we have seen the other side, too, so nothing else needs to:
+    /// a packet less, and a server that has something to read when it is woken.
+    Ours,
+    /// The other side, or nobody knows.
+    Theirs,
+}
+
 /// Where connections begin. The default is wherever the system says.
 #[derive(Debug, Default)]
 pub struct Origin {
@@ -63,17 +73,17 @@ impl Origin {
     /// Connects to `address`. Nagle's algorithm is off: heads and bodies are written in one piece.
     ///
     /// Dropping the future closes the half-open connection.
-    pub async fn connect_tcp(&self, address: SocketAddr) -> io::Result<Stream> {
+    pub async fn connect_tcp(&self, address: SocketAddr, first: FirstWord) -> io::Result<Stream> {
         let socket = match (&self.namespace, &self.source) {
-            (_, None) => connect(self.socket(address).await?, address).await?,
+            (_, None) => connect(self.socket(address, first).await?, address).await?,
             (_, Some(source)) => match source.ports {
                 None => {
-                    let socket = self.socket(address).await?;
+                    let socket = self.socket(address, first).await?;
                     bind_without_port(&socket, source.address)?;
                     connect(socket, address).await?
                 }
-                Some((first, last)) => {
-                    self.connect_from(source.address, first, last, address)
+                Some(ports) => {
+                    self.connect_from(source.address, ports, address, first)
                         .await?
                 }
             },
@@ -88,7 +98,7 @@ impl Origin {
         connect_to(socket, &to).await.map(Stream::Unix)
     }
 
-    async fn socket(&self, to: SocketAddr) -> io::Result<Socket> {
+    async fn socket(&self, to: SocketAddr, first: FirstWord) -> io::Result<Socket> {
         let domain = Domain::for_address(to);
         let socket = match &self.namespace {
             Some(namespace) => {
@@ -99,6 +109,9 @@ impl Origin {
             None => Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?,
         };
         socket.set_tcp_nodelay(true)?;
+        if first == FirstWord::Ours {
+            socket.set_tcp_quickack(false)?;
+        }
         Ok(socket)
     }
 
@@ -107,17 +120,17 @@ impl Origin {
     async fn connect_from(
         &self,
         source: IpAddr,
-        first: u16,
-        last: u16,
+        (lowest, highest): (u16, u16),
         address: SocketAddr,
+        first: FirstWord,
     ) -> io::Result<Watched> {
-        let ports = u32::from(last - first) + 1;
+        let ports = u32::from(highest - lowest) + 1;
         let mut taken = io::Error::from(io::ErrorKind::AddrInUse);
         for _ in 0..TRIES.min(ports) {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed) % ports;
             // Within the range, which is one of ports.
-            let port = first + u16::try_from(turn).unwrap_or(0);
-            let socket = self.socket(address).await?;
+            let port = lowest + u16::try_from(turn).unwrap_or(0);
+            let socket = self.socket(address, first).await?;
             socket.set_reuse_address(true)?;
             let connected = match socket.bind(&SocketAddr::new(source, port).into()) {
                 Ok(()) => connect(socket, address).await,
@@ -175,7 +188,7 @@ fn bind_without_port(socket: &Socket, source: IpAddr) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::{io::AsyncReadExt, net::TcpListener};
 
     use super::*;
 
@@ -185,7 +198,8 @@ mod tests {
         let mut peers = Vec::new();
         let mut kept = Vec::new();
         for _ in 0..count {
-            kept.push(origin.connect_tcp(address).await.unwrap());
+            let connected = origin.connect_tcp(address, FirstWord::Theirs);
+            kept.push(connected.await.unwrap());
             peers.push(listener.accept().await.unwrap().1);
         }
         peers
@@ -219,5 +233,41 @@ mod tests {
         let mut ports: Vec<u16> = peers.iter().map(SocketAddr::port).collect();
         ports.dedup();
         assert_eq!(ports.len(), 5);
+    }
+
+    /// Whether a server could take the connection before anything was said on it.
+    async fn is_there_before_a_word(first: FirstWord) -> bool {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let origin = Origin::default();
+        let mut stream = origin.connect_tcp(address, first).await.unwrap();
+        let there = listener.accept();
+        poll_fn(|cx| stream.poll_write(cx, b"word")).await.unwrap();
+        let (there, far) = match there {
+            Ok((far, _)) => (true, far),
+            Err(_) => {
+                listener.set_nonblocking(false).unwrap();
+                (false, listener.accept().unwrap().0)
+            }
+        };
+        far.set_nonblocking(true).unwrap();
+        let mut far = tokio::net::TcpStream::from_std(far).unwrap();
+        let mut said = [0; 4];
+        far.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"word");
+        there
+    }
+
+    #[tokio::test]
+    async fn a_server_gets_the_first_word_together_with_the_connection() {
+        assert!(is_there_before_a_word(FirstWord::Theirs).await);
+        // The system waits for the word for some 40 ms, which the test may miss.
+        for _ in 0..50 {
+            if !is_there_before_a_word(FirstWord::Ours).await {
+                return;
+            }
+        }
+        panic!("the handshake was confirmed by itself each time");
     }
 }

@@ -19,7 +19,7 @@ mod tls;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::Deadline;
-pub use dial::Origin;
+pub use dial::{FirstWord, Origin};
 pub use handover::{Handover, HandoverError, Parcel, VARIABLE as HANDOVER_VARIABLE, activated};
 pub use inner::{InnerDoor, Visitors};
 pub use listen::{BindError, BoundAddress, Incoming, Listener, ListenerId, SharedListener};
