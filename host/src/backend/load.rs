@@ -1,9 +1,12 @@
 //! How busy servers are. The numbers of a backend's servers stand side by side, so that a look at hundreds of
 //! them goes over few cache lines.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Loads that stand side by side.
@@ -35,8 +38,7 @@ impl Load {
 
     /// Both together, which is what balancers go by.
     pub fn sum(&self) -> u32 {
-        let both = self.both();
-        (both as u32).saturating_add((both >> 32) as u32)
+        sum(self.cell())
     }
 
     pub(super) fn begin(&self) {
@@ -69,6 +71,49 @@ impl Load {
 
     fn cell(&self) -> &AtomicU64 {
         &self.row.0[self.place]
+    }
+}
+
+fn sum(cell: &AtomicU64) -> u32 {
+    let both = cell.load(Ordering::Relaxed);
+    (both as u32).saturating_add((both >> 32) as u32)
+}
+
+/// The loads of some servers in an order of their own, to be read again and again: those that stand side by side are
+/// found at once.
+#[derive(Debug, Default)]
+pub struct LoadList(Vec<Run>);
+
+#[derive(Debug)]
+struct Run {
+    row: Arc<Row>,
+    places: Range<usize>,
+}
+
+impl FromIterator<Load> for LoadList {
+    fn from_iter<I: IntoIterator<Item = Load>>(loads: I) -> Self {
+        let mut runs: Vec<Run> = Vec::new();
+        for Load { row, place } in loads {
+            match runs.last_mut() {
+                Some(run) if run.places.end == place && Arc::ptr_eq(&run.row, &row) => {
+                    run.places.end += 1;
+                }
+                _ => runs.push(Run {
+                    row,
+                    places: place..place + 1,
+                }),
+            }
+        }
+        Self(runs)
+    }
+}
+
+impl LoadList {
+    /// Adds the [sum](Load::sum) of each.
+    pub fn extend_sums(&self, sums: &mut Vec<u32>) {
+        for Run { row, places } in &self.0 {
+            sums.extend(row.0[places.clone()].iter().map(sum));
+        }
     }
 }
 
@@ -122,5 +167,22 @@ mod tests {
         }
         let sums: Vec<u32> = all.iter().map(Load::sum).collect();
         assert_eq!(sums, (0..3 * ROW as u32).collect::<Vec<_>>());
+        // In whichever order, with gaps or without.
+        let orders: [Vec<usize>; 4] = [
+            Vec::new(),
+            (0..3 * ROW).collect(),
+            (0..3 * ROW).rev().collect(),
+            vec![5, 6, 8, 9, ROW - 1, ROW, 2 * ROW, ROW + 1, 5],
+        ];
+        for order in orders {
+            let list: LoadList = order.iter().map(|at| all[*at].clone()).collect();
+            let mut sums = vec![7];
+            list.extend_sums(&mut sums);
+            let wanted: Vec<u32> = [7]
+                .into_iter()
+                .chain(order.iter().map(|at| *at as u32))
+                .collect();
+            assert_eq!(sums, wanted);
+        }
     }
 }

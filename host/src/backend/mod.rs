@@ -27,7 +27,7 @@ pub use connect::{ConnectError, connect};
 pub use h2::{StreamPool, StreamSlot};
 pub use health::{CheckEvent, Health, Transition, watch};
 pub use history::LastCheck;
-pub use load::Load;
+pub use load::LoadList;
 pub use place::Place;
 pub use pool::{Pool, PoolKey};
 pub use probe::{CheckFailure, Passed};

@@ -10,7 +10,7 @@ use super::{
     next::{self, NextBalancer},
 };
 use crate::{
-    backend::Load,
+    backend::LoadList,
     frontend::{
         facts::{Facts, borrowed},
         generation::{Backend, LocalBackend, PluginUse},
@@ -190,7 +190,7 @@ impl LocalBalancer {
             }
             told.loads.clear();
             if plugin.wants_loads() {
-                told.loads.extend(told.counts.iter().map(Load::sum));
+                told.counts.extend_sums(&mut told.loads);
             }
             // Mostly nothing was tried, and then there is nothing to find among many servers.
             let might_be_tried = match tried {
@@ -266,7 +266,7 @@ struct Told {
     /// Position in `update` → position in the backend's servers.
     servers: Vec<u32>,
     /// Where their loads stand.
-    counts: Vec<Load>,
+    counts: LoadList,
     /// What these were at the last pick; kept for its memory.
     loads: Vec<u32>,
     ahead: Ahead,
