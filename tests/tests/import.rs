@@ -147,6 +147,7 @@ fn what_was_imported_from_real_configs_loads() {
                 "namespace",
                 "admin",
                 "\"haproxy\"",
+                "user = \"app\"",
                 "[[resolver]]",
                 "password_hash",
             ];

@@ -184,32 +184,48 @@ async fn a_user_that_is_not_there_keeps_the_proxy_from_starting() {
     );
 }
 
-#[test]
-fn checking_finds_rights_that_could_not_be_given_away() {
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let check = |process: &str, told: &str| {
-        let config = format!("{process}\n{}", simple(&[], "", ""));
-        fs::write(folder.path().join("weir.toml"), config).expect("a file can be written");
-        let mut command = Command::new(weir_tests::binary());
-        command
-            .args(["check", "-c", "weir.toml"])
-            .current_dir(folder.path());
-        let output = command.output().expect("the binary can be started");
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.success(), told.is_empty(), "{errors}");
-        assert!(errors.contains(told), "{errors}");
-    };
-    check("user = \"no-such-user\"", "no user `no-such-user`");
-    check("group = \"no-such-group\"", "no group `no-such-group`");
-    check("chroot = \"no-such-folder\"", "no-such-folder");
-    check(
-        "pid_file = \"no-such-folder/weir.pid\"",
-        "no-such-folder/weir.pid",
+#[tokio::test]
+async fn checking_refuses_accounts_that_are_not_there() {
+    let config = format!(
+        "user = \"no-such-user\"\ngroup = \"no-such-group\"\n{}\n[[runtime_socket]]\naddress = \"unix:r.sock\"\nuser = \"nor-this\"\n",
+        simple(&[], "", "")
     );
-    check(
-        "user = \"nobody\"\nchroot = \".\"\npid_file = \"weir.pid\"",
-        "",
+    let checked = Weir::check(&config).await;
+    assert!(!checked.status.success(), "{checked:?}");
+    for told in [
+        "`user`: there is no user `no-such-user`",
+        "`group`: there is no group `no-such-group`",
+        "`user`: there is no user `nor-this`",
+    ] {
+        assert!(checked.stderr.contains(told), "{}", checked.stderr);
+    }
+}
+
+#[tokio::test]
+async fn checking_warns_of_folders_that_are_not_there() {
+    let config = |process: &str| format!("{process}\n{}", simple(&[], "", ""));
+    let missing = config("chroot = \"no-jail\"\npid_file = \"no-folder/weir.pid\"");
+    let checked = Weir::check(&missing).await;
+    assert!(checked.status.success(), "{checked:?}");
+    for told in [
+        "warning: `chroot`: there is no ",
+        "warning: `pid_file`: there is no ",
+    ] {
+        assert!(checked.stderr.contains(told), "{}", checked.stderr);
+    }
+    let swapped = config("chroot = \"weir.toml\"\npid_file = \".\"");
+    let checked = Weir::check(&swapped).await;
+    assert!(
+        checked.stderr.contains("weir.toml is no folder"),
+        "{checked:?}"
     );
+    assert!(checked.stderr.contains("is a folder"), "{checked:?}");
+    let there = config("user = \"nobody\"\nchroot = \".\"\npid_file = \"weir.pid\"");
+    let checked = Weir::check(&there).await;
+    assert!(checked.status.success(), "{checked:?}");
+    for told in ["chroot", "pid_file"] {
+        assert!(!checked.stderr.contains(told), "{checked:?}");
+    }
 }
 
 // Service managers

@@ -5,7 +5,10 @@ mod filters;
 #[path = "tcp/life.rs"]
 mod life;
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use weir_tests::{Client, ManualServer, Weir, eventually};
 
@@ -53,6 +56,21 @@ async fn a_server_that_speaks_first_is_heard() {
     mail.send("221 Bye\r\n").await;
     drop(mail);
     assert_eq!(client.read_to_close().await, b"221 Bye\r\n");
+}
+
+/// The system would keep the connection back for 200 ms if the proxy were believed to have the first word.
+#[tokio::test]
+async fn a_server_hears_of_a_silent_client_at_once() {
+    let server = ManualServer::start().await;
+    let weir = Weir::start(&tcp(&[server.address()], "", "")).await;
+    let mut quickest = Duration::MAX;
+    for _ in 0..10 {
+        let began = Instant::now();
+        let _client = weir.client().await;
+        server.accept().await;
+        quickest = quickest.min(began.elapsed());
+    }
+    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
 }
 
 #[tokio::test]

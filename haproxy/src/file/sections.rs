@@ -124,11 +124,11 @@ pub fn read(lines: &[Line], problems: &mut Problems) -> File {
                 lost = true;
                 let message = format!("`{}` stands before any section", short(&word.text));
                 let problem = Problem::new(word.place, message);
-                let meant = nearest(&word.text, KINDS.map(|(name, _)| name));
-                problems.add(match meant {
-                    _ if word.text.starts_with('\u{feff}') => {
-                        problem.hint("save the file without a byte order mark")
-                    }
+                if word.text.starts_with('\u{feff}') {
+                    problems.add(problem.hint("save the file without a byte order mark"));
+                    continue;
+                }
+                problems.add(match nearest(&word.text, KINDS.map(|(name, _)| name)) {
                     Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
                     None => problem
                         .hint("a file begins with `global`, `defaults`, `frontend` or the like"),

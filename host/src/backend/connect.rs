@@ -27,26 +27,28 @@ pub enum ConnectError {
     Exhausted(#[source] io::Error),
 }
 
-/// Opens a connection to `server`, says `first` on it, a few bytes that come before all else, and makes it secure
-/// if the server wants TLS. `client_port` is used where the server has no port of its own, `then` says who sends after
-/// all that. `limit` is for all of it.
+/// Opens a connection to `server`, says `introduction` on it, a few bytes that come before all else, and makes it secure
+/// if the server wants TLS. `client_port` is used where the server has no port of its own, `first_word` says who sends
+/// after all that. `limit` is for all of it.
 ///
 /// Dropping the future closes the half-open connection.
 pub async fn connect(
     server: &Server,
     client_port: u16,
-    first: &[u8],
-    then: FirstWord,
+    introduction: &[u8],
+    first_word: FirstWord,
     limit: Duration,
 ) -> Result<Stream, ConnectError> {
-    let word = match first.is_empty() && server.tls.is_none() {
-        true => then,
+    let first_word = match introduction.is_empty() && server.tls.is_none() {
+        true => first_word,
         false => FirstWord::Ours,
     };
     let connecting = async {
-        let mut socket = open(server, client_port, word).await.map_err(classify)?;
-        if !first.is_empty() {
-            socket.write_all(first).await.map_err(classify)?;
+        let mut socket = open(server, client_port, first_word)
+            .await
+            .map_err(classify)?;
+        if !introduction.is_empty() {
+            socket.write_all(introduction).await.map_err(classify)?;
         }
         match &server.tls {
             None => Ok(socket),
@@ -63,7 +65,7 @@ pub async fn connect(
     }
 }
 
-async fn open(server: &Server, client_port: u16, word: FirstWord) -> io::Result<Stream> {
+async fn open(server: &Server, client_port: u16, first_word: FirstWord) -> io::Result<Stream> {
     let origin = &server.origin;
     if let ServerAddress::Unix(path) = &server.address {
         return origin.connect_unix(path).await;
@@ -72,7 +74,7 @@ async fn open(server: &Server, client_port: u16, word: FirstWord) -> io::Result<
         return origin.connect_inner();
     }
     match server.socket_address(client_port) {
-        Some(address) => origin.connect_tcp(address, word).await,
+        Some(address) => origin.connect_tcp(address, first_word).await,
         None => Err(io::Error::new(
             io::ErrorKind::NotFound,
             "its name has no address at the moment",

@@ -151,14 +151,14 @@ fn config_of(file: &Path, import: &Import) -> Result<Config, ConfigErrors> {
     })
 }
 
-/// What somebody may have worked on is not lost by accident. What is no file (a pipe, a terminal) has nothing to lose.
+/// What somebody may have worked on is not lost by accident.
 fn write(path: &Path, text: &str, replace: bool) -> io::Result<()> {
-    let has_nothing = fs::metadata(path).is_ok_and(|found| !found.is_file());
-    let mut file = match replace || has_nothing {
-        true => fs::File::create(path)?,
-        false => fs::File::create_new(path)?,
-    };
-    file.write_all(text.as_bytes())
+    // A pipe, a terminal or an empty file has nothing to lose.
+    let has_something = |found: fs::Metadata| found.is_file() && found.len() > 0;
+    if !replace && fs::metadata(path).is_ok_and(has_something) {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    fs::write(path, text)
 }
 
 /// Whether the weir.toml goes into another folder than the one that paths of a haproxy.cfg start at.

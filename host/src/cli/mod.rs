@@ -160,7 +160,7 @@ fn report(result: Result<(), RunError>) -> ExitCode {
     say(&error);
     match error {
         RunError::Config(_) => ExitCode::from(1),
-        RunError::Build(errors) if errors.is_only_bind() => ExitCode::from(3),
+        RunError::Build(errors) if errors.is_only_system() => ExitCode::from(3),
         RunError::Build(_) => ExitCode::from(1),
         RunError::Runtime(_)
         | RunError::Log(_)

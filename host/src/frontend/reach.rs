@@ -330,8 +330,9 @@ pub trait Seek {
             None => Vec::new(),
         };
         // In a box, so that an exchange with a kept connection need not have room for it.
-        let then = self.first_word();
-        let connected = Box::pin(connect(server, port, &introduction, then, limit)).await;
+        let first_word = self.first_word();
+        let connected = connect(server, port, &introduction, first_word, limit);
+        let connected = Box::pin(connected).await;
         warn_of_handshake(backend, server, connected.as_ref().err());
         Ok(Connection::Http1(connected?, key, false))
     }

@@ -27,7 +27,8 @@ const TRIES: u32 = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstWord {
     /// We, as soon as it is there. What we send says that we have seen the other side, too, so nothing else needs to:
-    /// a packet less, and a server that has something to read when it is woken.
+    /// a packet less, and a server that has something to read when it is woken. If nothing is sent after all, the
+    /// server hears of the connection up to 200 ms later.
     Ours,
     /// The other side, or nobody knows.
     Theirs,
@@ -73,17 +74,21 @@ impl Origin {
     /// Connects to `address`. Nagle's algorithm is off: heads and bodies are written in one piece.
     ///
     /// Dropping the future closes the half-open connection.
-    pub async fn connect_tcp(&self, address: SocketAddr, first: FirstWord) -> io::Result<Stream> {
+    pub async fn connect_tcp(
+        &self,
+        address: SocketAddr,
+        first_word: FirstWord,
+    ) -> io::Result<Stream> {
         let socket = match (&self.namespace, &self.source) {
-            (_, None) => connect(self.socket(address, first).await?, address).await?,
+            (_, None) => connect(self.socket(address, first_word).await?, address).await?,
             (_, Some(source)) => match source.ports {
                 None => {
-                    let socket = self.socket(address, first).await?;
+                    let socket = self.socket(address, first_word).await?;
                     bind_without_port(&socket, source.address)?;
                     connect(socket, address).await?
                 }
                 Some(ports) => {
-                    self.connect_from(source.address, ports, address, first)
+                    self.connect_from(source.address, ports, address, first_word)
                         .await?
                 }
             },
@@ -98,7 +103,7 @@ impl Origin {
         connect_to(socket, &to).await.map(Stream::Unix)
     }
 
-    async fn socket(&self, to: SocketAddr, first: FirstWord) -> io::Result<Socket> {
+    async fn socket(&self, to: SocketAddr, first_word: FirstWord) -> io::Result<Socket> {
         let domain = Domain::for_address(to);
         let socket = match &self.namespace {
             Some(namespace) => {
@@ -109,7 +114,7 @@ impl Origin {
             None => Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?,
         };
         socket.set_tcp_nodelay(true)?;
-        if first == FirstWord::Ours {
+        if first_word == FirstWord::Ours {
             socket.set_tcp_quickack(false)?;
         }
         Ok(socket)
@@ -122,7 +127,7 @@ impl Origin {
         source: IpAddr,
         (lowest, highest): (u16, u16),
         address: SocketAddr,
-        first: FirstWord,
+        first_word: FirstWord,
     ) -> io::Result<Watched> {
         let ports = u32::from(highest - lowest) + 1;
         let mut taken = io::Error::from(io::ErrorKind::AddrInUse);
@@ -130,7 +135,7 @@ impl Origin {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed) % ports;
             // Within the range, which is one of ports.
             let port = lowest + u16::try_from(turn).unwrap_or(0);
-            let socket = self.socket(address, first).await?;
+            let socket = self.socket(address, first_word).await?;
             socket.set_reuse_address(true)?;
             let connected = match socket.bind(&SocketAddr::new(source, port).into()) {
                 Ok(()) => connect(socket, address).await,
@@ -236,12 +241,12 @@ mod tests {
     }
 
     /// Whether a server could take the connection before anything was said on it.
-    async fn is_there_before_a_word(first: FirstWord) -> bool {
+    async fn is_there_before_a_word(first_word: FirstWord) -> bool {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let origin = Origin::default();
-        let mut stream = origin.connect_tcp(address, first).await.unwrap();
+        let mut stream = origin.connect_tcp(address, first_word).await.unwrap();
         let there = listener.accept();
         poll_fn(|cx| stream.poll_write(cx, b"word")).await.unwrap();
         let (there, far) = match there {
@@ -261,13 +266,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_gets_the_first_word_together_with_the_connection() {
-        assert!(is_there_before_a_word(FirstWord::Theirs).await);
-        // The system waits for the word for some 40 ms, which the test may miss.
-        for _ in 0..50 {
-            if !is_there_before_a_word(FirstWord::Ours).await {
-                return;
+        // The system waits for the word for 200 ms, and delivers when it gets to it: on a busy machine either is missed
+        // at times.
+        for (first, there) in [(FirstWord::Theirs, true), (FirstWord::Ours, false)] {
+            let mut seen = false;
+            for _ in 0..50 {
+                seen |= is_there_before_a_word(first).await == there;
             }
+            assert!(seen, "{first:?}");
         }
-        panic!("the handshake was confirmed by itself each time");
     }
 }

@@ -7,10 +7,12 @@ use std::{
 };
 
 use nix::unistd::{Gid, Uid, chdir, chroot, geteuid, initgroups, setgroups, setresgid, setresuid};
+use rustix::fs::{Access, access};
 use tracing::info;
 
+use super::BuildError;
 use crate::{
-    config::Process,
+    config::{Config, Process},
     net::account::{self, AccountError},
 };
 
@@ -78,25 +80,63 @@ impl Identity {
     }
 }
 
-/// Whether giving rights away could work as far as that shows before it is done: that the accounts are there, and the
-/// folders.
-pub fn check(process: &Process) -> Result<(), PrivilegeError> {
-    Identity::wanted(process)?;
-    if let Some(path) = &process.chroot {
-        fs::read_dir(path).map_err(|source| PrivilegeError::Jail {
-            path: path.clone(),
-            source,
-        })?;
+/// The accounts that `config` names and this machine does not have: of the process, and of Unix sockets.
+pub fn unknown_accounts(config: &Config) -> Vec<BuildError> {
+    let process = &config.process;
+    let binds = config.frontends.iter().flat_map(|frontend| &frontend.bind);
+    let owners = binds
+        .map(|bind| &bind.socket)
+        .chain(process.runtime_sockets.iter().map(|socket| &socket.socket))
+        .map(|socket| (&socket.user, &socket.group));
+    let mut found = Vec::new();
+    for (user, group) in [(&process.user, &process.group)].into_iter().chain(owners) {
+        let user = user.as_deref().map(|name| account::user(name).map(drop));
+        let group = group.as_deref().map(|name| account::group(name).map(drop));
+        for (key, looked_up) in [("user", user), ("group", group)] {
+            if let Some(Err(source)) = looked_up {
+                found.push(BuildError::Account { key, source });
+            }
+        }
     }
-    if let Some(path) = &process.pid_file
-        && let Some(folder) = path.parent()
+    found
+}
+
+/// What is likely to keep `process` from starting here as far as folders go. Those may be made just before the start,
+/// so nothing is certain.
+pub fn doubts(process: &Process) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if let Some(jail) = &process.chroot
+        && let Some(why) = is_no_folder(jail)
     {
-        fs::read_dir(folder).map_err(|source| PrivilegeError::PidFile {
-            path: path.clone(),
-            source,
-        })?;
+        doubts.push(format!("`chroot`: {why}"));
     }
-    Ok(())
+    if let Some(file) = &process.pid_file {
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        let shut = Access::WRITE_OK | Access::EXEC_OK;
+        if file.is_dir() {
+            doubts.push(format!("`pid_file`: {} is a folder", file.display()));
+        } else if let Some(why) = is_no_folder(folder) {
+            doubts.push(format!("`pid_file`: {why}"));
+        } else if access(folder, shut).is_err() {
+            let folder = folder.display();
+            doubts.push(format!(
+                "`pid_file`: whoever checks may not write into {folder}"
+            ));
+        }
+    }
+    doubts
+}
+
+fn is_no_folder(path: &Path) -> Option<String> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => None,
+        Ok(_) => Some(format!("{} is no folder", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Some(format!("there is no {} here", path.display()))
+        }
+        // Whoever starts Weir may see more.
+        Err(_) => None,
+    }
 }
 
 /// Gives away what `process` says is not needed any more, now that sockets, logs and plugins are open.

@@ -92,12 +92,19 @@ pub fn run(source: &Source) -> Result<(), RunError> {
 /// Checks the configuration of `source` as starting would, down to the plugins, without listening.
 pub fn check(source: &Source) -> Result<Vec<String>, RunError> {
     let config = source.load().map_err(RunError::Config)?;
-    let warnings = config.warnings.clone();
-    privileges::check(&config.process)?;
+    let mut warnings = config.warnings.clone();
+    warnings.extend(privileges::doubts(&config.process));
     let runtime = Runtime::new(runtime_options(&config, 1))?;
     let mut builder = Builder::new(runtime, Arc::new(Metrics::default()));
-    builder.check(&config).map_err(RunError::Build)?;
-    Ok(warnings)
+    let built = builder.check(&config);
+    let mut errors = built
+        .err()
+        .map_or_else(Vec::new, |BuildErrors(errors)| errors);
+    errors.extend(privileges::unknown_accounts(&config));
+    match errors.is_empty() {
+        true => Ok(warnings),
+        false => Err(RunError::Build(BuildErrors(errors))),
+    }
 }
 
 fn runtime_options(config: &Config, workers: usize) -> RuntimeOptions {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     config::{self, ConfigError},
-    net::{BindError, NamespaceError, ResolveError},
+    net::{BindError, NamespaceError, ResolveError, account::AccountError},
     plugin::{LoadError, LoadFault, maps::MapError},
 };
 
@@ -24,6 +24,11 @@ pub enum BuildError {
     },
     #[error("{}", with_cause(.0))]
     Bind(BindError),
+    #[error("`{key}`: {}", with_cause(.source))]
+    Account {
+        key: &'static str,
+        source: AccountError,
+    },
 }
 
 /// All that is wrong with a configuration, a paragraph each.
@@ -32,10 +37,10 @@ pub struct BuildErrors(pub Vec<BuildError>);
 
 impl BuildErrors {
     /// Whether the configuration itself is sound and only the system stands in the way.
-    pub fn is_only_bind(&self) -> bool {
+    pub fn is_only_system(&self) -> bool {
         self.0
             .iter()
-            .all(|error| matches!(error, BuildError::Bind(_)))
+            .all(|error| matches!(error, BuildError::Bind(_) | BuildError::Account { .. }))
     }
 }
 
