@@ -25,12 +25,18 @@ impl Place {
         &self.server
     }
 
-    /// Lets [`end_sessions`](ServerState::end_sessions) shut `connection` down as long as the place is held.
+    /// Lets [`end_sessions`](ServerState::end_sessions) shut `connection` down as long as the place is held. If there
+    /// is no descriptor left for that, this one will not be ended early.
     pub fn hold(&mut self, connection: &Stream) {
         if self.session.is_none() {
-            self.session = self.server.sessions().add(connection);
+            self.session = session_of(&self.server, connection);
         }
     }
+}
+
+fn session_of(server: &ServerState, connection: &Stream) -> Option<SessionId> {
+    let socket = connection.share().ok()?;
+    Some(server.sessions().add(socket))
 }
 
 impl Drop for Place {
@@ -59,7 +65,7 @@ pub(super) struct HeldConnection {
 impl HeldConnection {
     pub(super) fn new(server: &Arc<ServerState>, connection: &Stream) -> Self {
         Self {
-            session: server.sessions().add(connection),
+            session: session_of(server, connection),
             server: Arc::clone(server),
         }
     }

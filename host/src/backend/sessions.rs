@@ -1,11 +1,11 @@
 //! Connections to a server that last: TCP sessions, what follows an upgrade, and all that exchanges are using
-//! where sessions must be ended when the server goes down. Each is held by a second descriptor, so that another
-//! thread can shut it down; the exchange then sees that its server is gone.
+//! where sessions must be ended when the server goes down. Each socket is shared, so that another thread can shut it
+//! down; the exchange then sees that its server is gone.
 
 use std::{
     collections::HashMap,
-    os::fd::{AsFd, OwnedFd},
-    sync::{Mutex, MutexGuard, PoisonError},
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::net::{Shutdown, shutdown};
@@ -16,7 +16,7 @@ pub struct Sessions(Mutex<Open>);
 #[derive(Debug, Default)]
 struct Open {
     next: u64,
-    connections: HashMap<u64, OwnedFd>,
+    connections: HashMap<u64, Arc<OwnedFd>>,
 }
 
 /// Names a connection as long as it is in use.
@@ -29,18 +29,18 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` if there is no descriptor left; then this one will not be ended early.
-    pub fn add(&self, connection: impl AsFd) -> Option<SessionId> {
-        let second = connection.as_fd().try_clone_to_owned().ok()?;
+    pub fn add(&self, socket: Arc<OwnedFd>) -> SessionId {
         let mut open = self.lock();
         let id = open.next;
         open.next += 1;
-        open.connections.insert(id, second);
-        Some(SessionId(id))
+        open.connections.insert(id, socket);
+        SessionId(id)
     }
 
     pub fn remove(&self, id: SessionId) {
-        self.lock().connections.remove(&id.0);
+        let socket = self.lock().connections.remove(&id.0);
+        // Perhaps the last that has it, and to close it may take longer than others should wait for the lock.
+        drop(socket);
     }
 
     /// Ends all of them, in both directions. Returns how many there were.
@@ -59,6 +59,7 @@ mod tests {
     use std::{
         io::Read,
         net::{TcpListener, TcpStream},
+        os::fd::AsFd,
     };
 
     use super::*;
@@ -69,7 +70,7 @@ mod tests {
         let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut far, _) = listener.accept().unwrap();
         let sessions = Sessions::default();
-        let id = sessions.add(&near).unwrap();
+        let id = sessions.add(Arc::new(near.as_fd().try_clone_to_owned().unwrap()));
         assert_eq!(sessions.end_all(), 1);
         assert_eq!(near.read(&mut [0]).unwrap(), 0);
         assert_eq!(far.read(&mut [0]).unwrap(), 0);

@@ -238,7 +238,7 @@ impl Waiter {
 }
 
 /// A socket's place in a loop. The socket itself is closed by who holds it, and with that its events end. Where somebody
-/// has a second descriptor of it they go on until that is closed too, and are nobody's: the place has had its turn.
+/// else has it too they go on until that one is done with it, and are nobody's: the place has had its turn.
 pub(super) struct Registration {
     epoll: Rc<Epoll>,
     key: u64,

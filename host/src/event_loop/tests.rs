@@ -4,14 +4,14 @@ use std::{
     cell::{Cell, RefCell},
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     rc::Rc,
     sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
@@ -51,6 +51,30 @@ async fn read(socket: &Watched, room: usize) -> io::Result<Vec<u8>> {
     .await?;
     bytes.truncate(count);
     Ok(bytes)
+}
+
+#[test]
+fn another_thread_ends_what_it_shares() {
+    run(|| async {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let socket = Watched::connecting(OwnedFd::from(socket)).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        let shared = socket.share().unwrap();
+        assert_eq!(shared.as_raw_fd(), socket.as_fd().as_raw_fd());
+        thread::spawn(move || shutdown(&shared, Shutdown::Both).unwrap());
+        assert_eq!(read(&socket, 1).await.unwrap(), b"");
+        assert_eq!(far.read(&mut [0]).unwrap(), 0);
+
+        // Of one that was there from the beginning, the other thread gets a descriptor of its own.
+        let (socket, mut far) = pair();
+        let shared = socket.share().unwrap();
+        assert_ne!(shared.as_raw_fd(), socket.as_fd().as_raw_fd());
+        shutdown(&shared, Shutdown::Both).unwrap();
+        assert_eq!(read(&socket, 1).await.unwrap(), b"");
+        assert_eq!(far.read(&mut [0]).unwrap(), 0);
+    });
 }
 
 #[test]
@@ -212,9 +236,7 @@ fn an_event_of_a_socket_that_is_gone_is_nobodys() {
     run(|| async {
         let (near, mut far) = pair();
         // Somebody else holds the socket too, so its events go on.
-        let other = std::os::fd::AsFd::as_fd(&near)
-            .try_clone_to_owned()
-            .unwrap();
+        let other = near.as_fd().try_clone_to_owned().unwrap();
         drop(near);
         let (next, mut next_far) = pair();
         far.write_all(b"for nobody").unwrap();

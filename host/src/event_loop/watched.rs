@@ -5,6 +5,7 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 
@@ -55,13 +56,29 @@ pub struct Watched(Kind);
 #[derive(Debug)]
 enum Kind {
     Own {
-        socket: OwnedFd,
+        socket: Socket,
         registration: Registration,
         role: Role,
     },
     /// Only its readiness is used, and that is the same for every socket. What tokio has for descriptors in general
     /// takes a promise in `unsafe` code.
     Tokio(UnixStream),
+}
+
+#[derive(Debug)]
+enum Socket {
+    Alone(OwnedFd),
+    /// Other threads may have it, too; see [`Watched::share`].
+    Shared(Arc<OwnedFd>),
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Alone(socket) => socket.as_fd(),
+            Self::Shared(socket) => socket.as_fd(),
+        }
+    }
 }
 
 impl Watched {
@@ -91,7 +108,10 @@ impl Watched {
                     let writable = role == Role::Connected;
                     Registration::new(&parts.epoll, socket.as_fd(), writable)?
                 },
-                socket,
+                socket: match role {
+                    Role::Connecting => Socket::Shared(Arc::new(socket)),
+                    Role::Connected | Role::Listening => Socket::Alone(socket),
+                },
                 role,
             },
             None => Kind::Tokio(UnixStream::from_std(socket.into())?),
@@ -201,6 +221,18 @@ impl Watched {
         match &self.0 {
             Kind::Own { registration, .. } => registration.believe(way),
             Kind::Tokio(_) => {}
+        }
+    }
+
+    /// The socket for another thread, which keeps it open as long as it has it. Costs a descriptor unless this one was
+    /// connecting at first.
+    pub fn share(&self) -> io::Result<Arc<OwnedFd>> {
+        match &self.0 {
+            Kind::Own {
+                socket: Socket::Shared(socket),
+                ..
+            } => Ok(Arc::clone(socket)),
+            Kind::Own { .. } | Kind::Tokio(_) => Ok(Arc::new(self.as_fd().try_clone_to_owned()?)),
         }
     }
 

@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use tokio::time::Instant;
-
 use super::{
     answer,
     client::{Awaited, Client, HeadError},
@@ -51,7 +49,7 @@ pub async fn serve(worker: Rc<Worker>, arrival: Arrival, admissions: [Admission;
         source: _source,
     } = arrival;
     let mut ends = Ends::new(peer, local);
-    let accepted = Instant::now();
+    let accepted = last_look();
     if door::enter(&worker, &stream, &mut ends, listener)
         .await
         .is_none()

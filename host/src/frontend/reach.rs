@@ -80,7 +80,7 @@ pub trait Seek {
     fn kept(&self) -> Kept;
 
     /// Who sends first on a connection of its own.
-    fn first_word(&self) -> FirstWord {
+    fn first_word(&mut self) -> FirstWord {
         FirstWord::Ours
     }
 

@@ -12,7 +12,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::{transfer::read_more, worker::Worker};
-use crate::net::{Buffer, Deadline, Pipe, Stream};
+use crate::{
+    event_loop::last_look,
+    net::{Buffer, Deadline, Pipe, Stream},
+};
 
 /// So many buffers must be filled in a row before the system takes over, and so many small pieces must come
 /// before it hands back: a pipe costs more calls than it saves where little is moved.
@@ -256,17 +259,29 @@ impl Way {
     }
 }
 
-/// Relays until the session ends. `deadline` is the session's one timer.
+/// Relays until the session ends. `early` is what reading from the client has brought so far, `deadline` the session's
+/// one timer.
 pub async fn relay(
     worker: &Worker,
     client: &mut Stream,
     server: &mut Stream,
+    early: io::Result<Option<Buffer>>,
     deadline: &mut Deadline,
     patience: Patience,
 ) -> Relayed {
+    let Ok(early) = early else {
+        return Relayed {
+            end: SessionEnd::ClientGone,
+            to_server: 0,
+            to_client: 0,
+        };
+    };
     let can_splice = client.is_plain() && server.is_plain();
     let (mut up, mut down) = (Way::new(can_splice), Way::new(can_splice));
-    let mut moved = Instant::now();
+    if let Some(early) = early {
+        up.carrier = Carrier::Buffer(early);
+    }
+    let mut moved = last_look();
     let mut before = None;
     let end = poll_fn(|cx| {
         match up.poll(cx, client, server, worker, down.is_over()) {
@@ -284,7 +299,7 @@ pub async fn relay(
         }
         let now = Some((up.bytes, down.bytes, up.state, down.state));
         if now != before {
-            (before, moved) = (now, Instant::now());
+            (before, moved) = (now, last_look());
         }
         let (at, end) = patience.runs_out(moved, &up, &down);
         deadline.set_at(at);

@@ -1,7 +1,12 @@
 //! One TCP session, from a connection that was let in to its log line. The steps of [`Session::run`] are its
 //! way: choose a backend, ask persistence, reach a server, relay.
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    io, mem,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use tokio::time::Instant;
 
@@ -16,13 +21,14 @@ use super::{
     record::{Arrived, Record},
     relay::{Patience, SessionEnd, relay},
     talk::Link,
+    transfer::read_more,
     worker::{RequestId, Worker},
 };
 use crate::{
     backend::Server,
     config::ServerProtocol,
     model::{Hook, Outcome},
-    net::{Deadline, FirstWord, Stream},
+    net::{Buffer, Deadline, FirstWord, Stream},
 };
 
 /// A session being served.
@@ -34,7 +40,9 @@ struct Session<'a> {
     id: RequestId,
     record: Record,
     generation: Arc<Generation>,
-    first_word: FirstWord,
+    client: &'a mut Stream,
+    /// What reading from the client has brought before there was a server.
+    early: io::Result<Option<Buffer>>,
 }
 
 /// Serves a client that was let in until its session ends, and logs it.
@@ -58,10 +66,11 @@ pub(super) async fn serve(
         id: worker.next_request_id(),
         record,
         generation: Arc::clone(&generation.shared),
-        first_word: FirstWord::Theirs,
+        client,
+        early: Ok(None),
     };
     let shared = Arc::clone(&generation.shared);
-    if let Err(error) = session.run(generation, client).await {
+    if let Err(error) = session.run(generation).await {
         session.record.failed(&error);
     }
     let Session {
@@ -74,11 +83,7 @@ pub(super) async fn serve(
 }
 
 impl Session<'_> {
-    async fn run(
-        &mut self,
-        generation: Rc<LocalGeneration>,
-        client: &mut Stream,
-    ) -> Result<(), ExchangeError> {
+    async fn run(&mut self, generation: Rc<LocalGeneration>) -> Result<(), ExchangeError> {
         let shared = Arc::clone(&generation.shared);
         let frontend = &shared.frontends[self.frontend];
         let chosen = self.backend(&shared).ok_or(ExchangeError::NoBackend)?;
@@ -93,10 +98,6 @@ impl Session<'_> {
 
         let bound = self.ask_persistence(frontend, backend, local).await;
         let bound = self.named_server(backend).or(bound);
-        // Over TLS what has arrived may be nothing that a server is to get.
-        if client.is_plain() && client.has_unread() {
-            self.first_word = FirstWord::Ours;
-        }
         let reached = self.reach(frontend, backend, local, bound, Freshness::New);
         let Link::Http1(reached) = reached.await? else {
             unreachable!("a session has a connection to itself, not a stream of one");
@@ -115,7 +116,9 @@ impl Session<'_> {
 
         let mut deadline = Deadline::new();
         let patience = patience(frontend, backend);
-        let relayed = relay(self.worker, client, &mut stream, &mut deadline, patience).await;
+        let early = mem::replace(&mut self.early, Ok(None));
+        let (worker, client) = (self.worker, &mut *self.client);
+        let relayed = relay(worker, client, &mut stream, early, &mut deadline, patience).await;
         drop(place);
         self.record.sent(relayed.to_client, relayed.to_server);
         self.record.relayed(relayed.end);
@@ -125,7 +128,7 @@ impl Session<'_> {
             // What broke on one side must not look like an orderly end on the other.
             SessionEnd::ServerGone => {
                 backend.server_metrics[server].failed();
-                client.reset_on_close();
+                self.client.reset_on_close();
             }
             SessionEnd::ClientGone => stream.reset_on_close(),
             SessionEnd::ClientTimedOut => {}
@@ -233,8 +236,30 @@ impl Seek for Session<'_> {
         Kept::IfCertain
     }
 
-    fn first_word(&self) -> FirstWord {
-        self.first_word
+    /// Ours if the client has said something already, which is read here in place of later.
+    fn first_word(&mut self) -> FirstWord {
+        // Over TLS what has arrived may be nothing that a server is to get.
+        if let Ok(early @ None) = &mut self.early
+            && self.client.is_plain()
+        {
+            self.client.believe_readable();
+            let mut context = Context::from_waker(Waker::noop());
+            let buffers = &self.worker.buffers;
+            match read_more(&mut context, self.client, early, buffers) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Err(error)) => self.early = Err(error),
+                // The end, too, is there for whoever reads next.
+                Poll::Ready(Ok(0)) | Poll::Pending => {
+                    if let Some(empty) = early.take() {
+                        buffers.give(empty);
+                    }
+                }
+            }
+        }
+        match &self.early {
+            Ok(Some(_)) => FirstWord::Ours,
+            Ok(None) | Err(_) => FirstWord::Theirs,
+        }
     }
 
     /// Whatever the client speaks.

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::event_loop::Timer;
+use crate::event_loop::{Timer, last_look};
 
 /// A point in time that can be moved cheaply and waited for beside something else.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Deadline {
     /// Never expires until it is set.
     pub fn new() -> Self {
         Self {
-            at: far_future(Instant::now()),
+            at: far_future(last_look()),
             armed: None,
         }
     }

@@ -3,8 +3,9 @@
 use std::{
     fmt, io,
     net::SocketAddr,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -178,6 +179,22 @@ impl Stream {
             Self::Tls(stream) => return stream.seems_quiet(),
         };
         matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Has the next read ask the socket, be there an event of it or not.
+    pub fn believe_readable(&self) {
+        match self {
+            Self::Tcp(socket) | Self::Unix(socket) => socket.believe_ready(Way::Read),
+            Self::Tls(stream) => stream.socket().believe_readable(),
+        }
+    }
+
+    /// The socket for another thread, which keeps it open as long as it has it.
+    pub fn share(&self) -> io::Result<Arc<OwnedFd>> {
+        match self {
+            Self::Tcp(socket) | Self::Unix(socket) => socket.share(),
+            Self::Tls(stream) => stream.socket().share(),
+        }
     }
 
     /// Makes the coming close a reset, which no reader takes for an orderly end.
